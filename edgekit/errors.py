@@ -1,0 +1,99 @@
+"""Every error that edgekit raises on purpose.
+
+The tree::
+
+    EdgekitError
+    ├── InputError             what the caller gave cannot be used (exit code 2)
+    │   ├── UnknownNameError       no such model, target, runtime, recipe …
+    │   ├── ModelFileError         a model or weights file that cannot be read
+    │   ├── WeightsError           weights that do not fit the network
+    │   ├── ImageError             no usable image
+    │   └── UnsupportedError       an operator, shape or option that cannot be expressed
+    ├── MissingExtraError      an optional dependency is not installed (exit code 2)
+    ├── OutputError            a result cannot be written (exit code 2)
+    └── CheckError             a gate or check failed (exit code 1)
+
+A message says what was given and what was expected; ``hint`` says what to do next.
+Foreign exceptions are mapped where they enter, with ``raise … from exc``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "CheckError",
+    "EdgekitError",
+    "ImageError",
+    "InputError",
+    "MissingExtraError",
+    "ModelFileError",
+    "OutputError",
+    "UnknownNameError",
+    "UnsupportedError",
+    "WeightsError",
+]
+
+
+class EdgekitError(Exception):
+    """Root of the tree. ``str(error)`` is the message; ``error.hint`` the next step, or empty."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class InputError(EdgekitError):
+    """What the caller gave cannot be used."""
+
+
+class UnknownNameError(InputError, KeyError):
+    """A name that no registry holds; offers the valid names and the nearest guesses."""
+
+    def __init__(self, kind: str, name: str, valid: Iterable[str]) -> None:
+        names = sorted(valid)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+        EdgekitError.__init__(self, f"unknown {kind} {name!r}", hint=hint)
+
+    def __str__(self) -> str:  # KeyError would show the message's repr
+        return str(self.args[0])
+
+
+class ModelFileError(InputError):
+    """A model or weights file that is missing, truncated or of another format."""
+
+
+class WeightsError(InputError):
+    """Weights that do not fit the network: missing keys, wrong shapes, NaN."""
+
+
+class ImageError(InputError):
+    """A folder or file that yields no usable image."""
+
+
+class UnsupportedError(InputError):
+    """An operator, shape or option that the format or target cannot express."""
+
+
+class MissingExtraError(EdgekitError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package}, which is not installed",
+            hint=f"pip install 'edgekit[{extra}]'",
+        )
+
+
+class OutputError(EdgekitError):
+    """A result cannot be written."""
+
+
+class CheckError(EdgekitError):
+    """A gate or check failed: accuracy, parity, size or precision is not what was promised."""
+
+    exit_code = 1
