@@ -132,7 +132,8 @@ def insert_activation_pair(graph: ir.Graph, value: ir.Value, params: QuantizedTe
 def insert_constant(graph: ir.Graph, reader: ir.Node, index: int, params: QuantizedTensor) -> ir.Value:
     """Replace the reader's constant input by ``params.values`` behind a ``DequantizeLinear``."""
     old = reader.inputs[index]
-    assert old is not None and old.name is not None
+    assert old is not None
+    assert old.name is not None
     assert params.values is not None
     name = old.name
     integers = _initializer(graph, f"{name}.quantized", params.values)
