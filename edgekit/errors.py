@@ -11,6 +11,7 @@ The tree::
     │   └── UnsupportedError       an operator, shape or option that cannot be expressed
     ├── MissingExtraError      an optional dependency is not installed (exit code 2)
     ├── OutputError            a result cannot be written (exit code 2)
+    ├── GraphError             a graph breaks the canonical contract: a defect of edgekit (exit code 2)
     └── CheckError             a gate or check failed (exit code 1)
 
 A message says what was given and what was expected; ``hint`` says what to do next.
@@ -25,6 +26,7 @@ from collections.abc import Iterable
 __all__ = [
     "CheckError",
     "EdgekitError",
+    "GraphError",
     "ImageError",
     "InputError",
     "MissingExtraError",
@@ -91,6 +93,10 @@ class MissingExtraError(EdgekitError):
 
 class OutputError(EdgekitError):
     """A result cannot be written."""
+
+
+class GraphError(EdgekitError):
+    """A graph breaks the canonical contract after a pass: a defect of edgekit, not of the input."""
 
 
 class CheckError(EdgekitError):

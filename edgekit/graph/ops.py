@@ -1,0 +1,203 @@
+"""One table: operator → how its output is shaped, what it costs, what kind of layer it is.
+
+Every node of a canonical graph has its operator here. Adding an operator to edgekit starts with one
+line in :data:`OPERATORS`; quantizer and emitters then say what they do with its kind.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import onnx_ir as ir
+
+from edgekit.errors import UnsupportedError
+from edgekit.graph import shapes
+from edgekit.graph.shapes import OPSET, ShapeRule
+from edgekit.graph.values import array_of, required, set_type, shape_of
+
+__all__ = [
+    "OPERATORS",
+    "OPSET",
+    "Kind",
+    "Operator",
+    "infer_types",
+    "is_fusable",
+    "kind_of",
+    "macs_of",
+    "operator_of",
+]
+
+Kind = Literal[
+    "conv",
+    "depthwise",
+    "linear",
+    "elementwise",
+    "activation",
+    "pool",
+    "concat",
+    "reduce",
+    "resize",
+    "pad",
+    "view",
+    "move",
+    "quantize",
+]
+"""What a node is, for whoever treats all operators of a sort alike.
+
+``view`` keeps the bytes (Flatten, Reshape); ``move`` copies elements elsewhere (Transpose, Slice).
+"""
+
+MacRule: TypeAlias = Callable[[ir.Node], int]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """What edgekit knows about one ONNX operator.
+
+    ``shape`` gives the output shapes, ``macs`` the multiply-adds of one inference (0 for operators
+    that do not multiply by weights, as papers count).
+    """
+
+    kind: Kind
+    shape: ShapeRule
+    macs: MacRule = lambda _node: 0
+
+
+def _conv_macs(node: ir.Node) -> int:
+    """Each output element sums I/group × kH × kW products."""
+    weight = shape_of(required(node, 1))
+    return math.prod(shape_of(node.outputs[0])) * math.prod(weight[1:])
+
+
+def _conv_transpose_macs(node: ir.Node) -> int:
+    """Each input element is spread over O/group × kH × kW products."""
+    return math.prod(shape_of(required(node, 0))) * math.prod(shape_of(required(node, 1))[1:])
+
+
+def _matrix_macs(node: ir.Node) -> int:
+    """Each output element sums as many products as the left operand has columns."""
+    left = shape_of(required(node, 0))
+    inner = left[0] if node.attributes.get_int("transA", 0) else left[-1]
+    return math.prod(shape_of(node.outputs[0])) * inner
+
+
+_ACTIVATION = Operator("activation", shapes.like_input)
+_ELEMENTWISE = Operator("elementwise", shapes.broadcast)
+_POOL = Operator("pool", shapes.pool)
+_GLOBAL_POOL = Operator("pool", shapes.global_pool)
+_REDUCE = Operator("reduce", shapes.reduce)
+_VIEW = Operator("view", shapes.by_onnx)
+_MOVE = Operator("move", shapes.by_onnx)
+_QUANTIZE = Operator("quantize", shapes.like_input)
+
+OPERATORS: dict[str, Operator] = {
+    "Conv": Operator("conv", shapes.conv, _conv_macs),
+    "ConvTranspose": Operator("conv", shapes.conv_transpose, _conv_transpose_macs),
+    "Gemm": Operator("linear", shapes.gemm, _matrix_macs),
+    "MatMul": Operator("linear", shapes.matmul, _matrix_macs),
+    "Relu": _ACTIVATION,
+    "Clip": _ACTIVATION,
+    "Sigmoid": _ACTIVATION,
+    "HardSigmoid": _ACTIVATION,
+    "HardSwish": _ACTIVATION,
+    "Tanh": _ACTIVATION,
+    "LeakyRelu": _ACTIVATION,
+    "PRelu": _ACTIVATION,
+    "Elu": _ACTIVATION,
+    "Exp": _ACTIVATION,
+    "Erf": _ACTIVATION,
+    "Sqrt": _ACTIVATION,
+    "Abs": _ACTIVATION,
+    "Neg": _ACTIVATION,
+    "Softplus": _ACTIVATION,
+    "Softmax": _ACTIVATION,
+    "LogSoftmax": _ACTIVATION,
+    "LRN": _ACTIVATION,
+    "Add": _ELEMENTWISE,
+    "Sub": _ELEMENTWISE,
+    "Mul": _ELEMENTWISE,
+    "Div": _ELEMENTWISE,
+    "Min": _ELEMENTWISE,
+    "Max": _ELEMENTWISE,
+    "Pow": _ELEMENTWISE,
+    "MaxPool": _POOL,
+    "AveragePool": _POOL,
+    "GlobalAveragePool": _GLOBAL_POOL,
+    "GlobalMaxPool": _GLOBAL_POOL,
+    "ReduceMean": _REDUCE,
+    "ReduceMax": _REDUCE,
+    "ReduceMin": _REDUCE,
+    "ReduceSum": _REDUCE,
+    "Concat": Operator("concat", shapes.concat),
+    "Resize": Operator("resize", shapes.resize),
+    "Pad": Operator("pad", shapes.pad),
+    "Flatten": Operator("view", shapes.flatten),
+    "Reshape": Operator("view", shapes.reshape),
+    "Squeeze": _VIEW,
+    "Unsqueeze": _VIEW,
+    "Transpose": Operator("move", shapes.transpose),
+    "Slice": _MOVE,
+    "Split": _MOVE,
+    "Gather": _MOVE,
+    "DepthToSpace": _MOVE,
+    "SpaceToDepth": _MOVE,
+    "Expand": _MOVE,
+    "ArgMax": Operator("reduce", shapes.by_onnx),
+    "QuantizeLinear": _QUANTIZE,
+    "DequantizeLinear": _QUANTIZE,
+}
+
+_FUSABLE = frozenset({"Relu", "Clip"})
+
+
+def operator_of(node: ir.Node) -> Operator:
+    """The node's row of the table; :class:`UnsupportedError` names an operator that has none."""
+    operator = OPERATORS.get(node.op_type) if node.domain == "" else None
+    if operator is None:
+        domain = f"{node.domain}." if node.domain else ""
+        raise UnsupportedError(
+            f"operator {domain}{node.op_type} of node {node.name!r} is not supported",
+            hint="replace the operator in the model, or cut the model before it",
+        )
+    return operator
+
+
+def kind_of(node: ir.Node) -> Kind:
+    """The node's kind. A grouped convolution with one input channel a group is ``depthwise``."""
+    kind = operator_of(node).kind
+    if node.op_type != "Conv":
+        return kind
+    per_group = shape_of(required(node, 1))[1]
+    return "depthwise" if per_group == 1 and node.attributes.get_int("group", 1) > 1 else kind
+
+
+def macs_of(node: ir.Node) -> int:
+    """Multiply-adds of one inference; bias additions are not counted."""
+    return operator_of(node).macs(node)
+
+
+def is_fusable(node: ir.Node) -> bool:
+    """Whether the node is a clamp (ReLU, ReLU6) that runtimes fuse into the layer before it."""
+    return node.op_type in _FUSABLE
+
+
+def infer_types(node: ir.Node) -> None:
+    """Set shape and dtype of the node's outputs from its inputs, attributes and constants."""
+    found = operator_of(node).shape(node)
+    for value, shape in zip(node.outputs, found, strict=True):
+        set_type(value, shape, _output_dtype(node))
+
+
+def _output_dtype(node: ir.Node) -> ir.DataType:
+    if node.op_type == "DequantizeLinear":
+        return ir.DataType.FLOAT
+    if node.op_type == "ArgMax":
+        return ir.DataType.INT64
+    if node.op_type == "QuantizeLinear":
+        zero = array_of(node.inputs[2]) if len(node.inputs) > 2 else None
+        return ir.DataType.UINT8 if zero is None else ir.DataType.from_numpy(zero.dtype)
+    dtype = required(node, 0).dtype
+    return ir.DataType.FLOAT if dtype is None else dtype
