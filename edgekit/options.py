@@ -5,18 +5,22 @@ Frozen dataclasses of plain values; change one with :func:`dataclasses.replace`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 __all__ = [
     "FORMATS",
+    "IO_TYPES",
     "PRECISIONS",
+    "ExportOptions",
     "Format",
     "IoType",
     "Layout",
     "Precision",
     "Preprocessing",
     "Scale",
+    "ScaleChange",
     "TensorSpec",
 ]
 
@@ -27,6 +31,7 @@ Layout = Literal["NCHW", "NHWC", "NC"]
 
 FORMATS: tuple[Format, ...] = ("tflite", "onnx", "openvino")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "dynamic")
+IO_TYPES: tuple[IoType, ...] = ("float32", "int8", "uint8")
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,21 @@ class Scale:
     resolution: int = 224
     num_classes: int = 1000
     in_channels: int = 3
+
+
+@dataclass(frozen=True)
+class ScaleChange:
+    """Fields of :class:`Scale` that the user sets; ``None`` keeps the model's own value."""
+
+    width: float | None = None
+    depth: float | None = None
+    resolution: int | None = None
+    num_classes: int | None = None
+    in_channels: int | None = None
+
+    def apply(self, scale: Scale) -> Scale:
+        """``scale`` with the fields that are set."""
+        return replace(scale, **{name: value for name, value in vars(self).items() if value is not None})
 
 
 @dataclass(frozen=True)
@@ -75,3 +95,36 @@ class TensorSpec:
     scale: float | None = None
     zero_point: int | None = None
     normalization: Literal["external", "embedded"] | None = None
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How :func:`edgekit.export` makes files of a model; the fields are the flags of ``edgekit export``.
+
+    ``target`` is a format (``tflite`` or its alias ``litert``, ``onnx``, ``openvino``, ``all``) or a
+    target's name; ``precision`` ``None`` takes the one that the target prefers. ``out_dir`` is created
+    when it is missing. ``scale`` applies to models of the zoo.
+
+    ``weights`` is ``"imagenet"``, ``"random"`` (drawn from ``seed``), a file, or ``"auto"``: the ImageNet
+    weights of an installed package if the model has one, else random ones, which is said aloud.
+
+    Only int8 calibrates: ``calibration`` is a folder of images or the name of a recipe, ``None`` the
+    generated images that need no data; at most ``samples`` images are used, chosen by ``seed``.
+
+    ``input_type`` and ``output_type`` are what the application feeds and reads, ``None`` the format's
+    own default. With ``max_drop`` the export fails with CheckError when top-1 on the labelled images in
+    ``data`` falls by more than so many percentage points from the fp32 network to a file.
+    """
+
+    target: str = "tflite"
+    precision: Precision | None = None
+    out_dir: Path = Path()
+    scale: ScaleChange = ScaleChange()
+    weights: str = "auto"
+    seed: int = 0
+    calibration: str | Path | None = None
+    samples: int = 100
+    input_type: IoType | None = None
+    output_type: IoType | None = None
+    max_drop: float | None = None
+    data: Path | None = None

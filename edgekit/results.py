@@ -1,0 +1,231 @@
+"""What the library's verbs return, and the JSON that the command line promises for each.
+
+``to_json`` gives exactly the documented object: the same keys in the same order, percentages rounded to
+two digits, paths with ``/``. A number that does not exist or is infinite is ``None``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias, Union
+
+from edgekit.options import Format, Precision, TensorSpec
+
+__all__ = [
+    "JSON",
+    "STAGES",
+    "Artifact",
+    "Comparison",
+    "Description",
+    "Evaluation",
+    "ExportResult",
+    "LayerError",
+    "LayerRow",
+    "Parity",
+    "Totals",
+]
+
+# Union because the alias is recursive: quoted members cannot be joined by | at run time.
+JSON: TypeAlias = Union[bool, int, float, str, "list[JSON]", "dict[str, JSON]", None]
+
+STAGES = ("build", "capture", "calibrate", "quantize", "emit", "verify", "total")
+"""Keys of ``ExportResult.seconds``; a stage that an export does not need takes 0 s."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """One file, run by its own runtime, against the fp32 network on the same held-back images.
+
+    ``agreement`` is how often both name the same class, in percent; ``sqnr_db`` the signal-to-
+    quantization-noise ratio of the logits in dB, infinite for equal logits; ``max_relative_error`` the
+    largest difference of a logit divided by the largest logit.
+    """
+
+    images: int
+    agreement: float
+    sqnr_db: float
+    max_relative_error: float
+
+    def to_json(self) -> dict[str, JSON]:
+        return {
+            "images": self.images,
+            "agreement": _rounded(self.agreement, 2),
+            "sqnr_db": _rounded(self.sqnr_db, 2),
+            "max_relative_error": _finite(self.max_relative_error),
+        }
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One exported file. ``path`` is where it is; the manifest beside it says how to feed and read it."""
+
+    path: Path
+    format: Format
+    precision: Precision
+    size_bytes: int
+    sha256: str
+    input: TensorSpec
+    output: TensorSpec
+    parity: Parity
+
+    def to_json(self) -> dict[str, JSON]:
+        return {
+            "path": self.path.as_posix(),
+            "format": self.format,
+            "precision": self.precision,
+            "size_bytes": self.size_bytes,
+            "sha256": self.sha256,
+            "parity": self.parity.to_json(),
+        }
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What one export made, how well it agrees with the fp32 network, and where the time went.
+
+    ``seconds`` has the keys of :data:`STAGES`; ``warnings`` are sentences that the user has to see, such
+    as that the weights are random.
+    """
+
+    model: str
+    artifacts: tuple[Artifact, ...]
+    seconds: Mapping[str, float]
+    manifest: Path
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, JSON]:
+        return {
+            "model": self.model,
+            "artifacts": [artifact.to_json() for artifact in self.artifacts],
+            "seconds": {stage: _rounded(self.seconds.get(stage, 0.0), 3) for stage in STAGES},
+        }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How one file classifies labelled images. ``top1`` and ``top5`` are in percent."""
+
+    artifact: Path
+    images: int
+    top1: float
+    top5: float
+
+    def to_json(self) -> dict[str, JSON]:
+        return {
+            "artifact": self.artifact.as_posix(),
+            "images": self.images,
+            "top1": _rounded(self.top1, 2),
+            "top5": _rounded(self.top5, 2),
+        }
+
+
+@dataclass(frozen=True)
+class LayerError:
+    """The error of one layer's output, in dB of its signal; the higher, the better."""
+
+    name: str
+    op: str
+    sqnr_db: float
+
+    def to_json(self) -> dict[str, JSON]:
+        return {"name": self.name, "op": self.op, "sqnr_db": _rounded(self.sqnr_db, 2)}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A file against a reference on the same images: its accuracy, and how far the two agree.
+
+    ``top1`` and ``top5`` belong to ``artifact``, in percent, and are ``None`` for images without labels.
+    ``agreement`` is how often both name the same class, in percent; ``sqnr_db`` the signal-to-
+    quantization-noise ratio of the logits. ``layers`` is ``None`` unless it was asked for.
+    """
+
+    reference: Path
+    artifact: Path
+    images: int
+    top1: float | None
+    top5: float | None
+    agreement: float
+    sqnr_db: float
+    layers: tuple[LayerError, ...] | None = None
+
+    def to_json(self) -> dict[str, JSON]:
+        values: dict[str, JSON] = {
+            "artifact": self.artifact.as_posix(),
+            "images": self.images,
+            "top1": _rounded(self.top1, 2),
+            "top5": _rounded(self.top5, 2),
+            "agreement": _rounded(self.agreement, 2),
+            "sqnr_db": _rounded(self.sqnr_db, 2),
+        }
+        if self.layers is not None:
+            values["layers"] = [layer.to_json() for layer in self.layers]
+        return values
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer: what it costs. ``output_shape`` is CHW or (features,), of one image, in fp32."""
+
+    name: str
+    op: str
+    output_shape: tuple[int, ...]
+    activation_bytes: int
+    params: int
+    macs: int
+
+    def to_json(self) -> dict[str, JSON]:
+        return {
+            "name": self.name,
+            "op": self.op,
+            "output_shape": list(self.output_shape),
+            "activation_bytes": self.activation_bytes,
+            "params": self.params,
+            "macs": self.macs,
+        }
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a whole network costs for one image, in fp32.
+
+    ``macs`` counts multiply-adds; ``peak_activation_bytes`` is the most that has to be held at once.
+    """
+
+    params: int
+    macs: int
+    weight_bytes: int
+    peak_activation_bytes: int
+
+    def to_json(self) -> dict[str, JSON]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Description:
+    """A network layer by layer. ``input_shape`` is CHW."""
+
+    model: str
+    input_shape: tuple[int, ...]
+    totals: Totals
+    layers: tuple[LayerRow, ...] = field(repr=False)
+
+    def to_json(self) -> dict[str, JSON]:
+        return {
+            "model": self.model,
+            "input_shape": list(self.input_shape),
+            "totals": self.totals.to_json(),
+            "layers": [layer.to_json() for layer in self.layers],
+        }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    finite = _finite(value)
+    return None if finite is None else round(finite, digits)
