@@ -1,0 +1,226 @@
+"""A network's description as a ``torch.nn.Module``.
+
+One generic builder for every family: a block's recorded layers become plain ``torch.nn`` leaves
+under the layers' own dotted names (``blocks.3.expand`` is a ``Conv2d``), joined by ``operator.add``,
+``operator.mul`` and ``torch.cat``. ``torch.fx.symbolic_trace`` sees nothing else.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgekit.models.layers import (
+    Activation,
+    ActivationKind,
+    Add,
+    BatchNorm,
+    Concat,
+    Conv,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Layer,
+    Linear,
+    Mul,
+    Pads,
+    Pool,
+)
+from edgekit.models.network import Network, PlacedBlock
+
+__all__ = ["BlockModule", "NetworkModule", "assemble", "build", "initialize"]
+
+_CALIBRATION_IMAGES = 8
+_CALIBRATION_PIXELS = 64
+_LEAST_VARIANCE_SHARE = 0.1
+
+_ACTIVATIONS: dict[ActivationKind, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "silu": nn.SiLU,
+    "sigmoid": nn.Sigmoid,
+    "hardswish": nn.Hardswish,
+}
+_JOINS: dict[type[Layer], Callable[[list[torch.Tensor]], torch.Tensor]] = {
+    Add: lambda xs: operator.add(*xs),
+    Mul: lambda xs: operator.mul(*xs),
+    Concat: lambda xs: torch.cat(xs, 1),
+}
+
+
+def _padding_module(pads: Pads) -> nn.ZeroPad2d | None:
+    """Uneven padding as a layer of its own; even padding is the convolution's."""
+    top, left, bottom, right = pads
+    return None if (top, left) == (bottom, right) else nn.ZeroPad2d((left, right, top, bottom))
+
+
+def _even_padding(pads: Pads) -> tuple[int, int]:
+    top, left, bottom, right = pads
+    return (top, left) if (top, left) == (bottom, right) else (0, 0)
+
+
+def _conv(layer: Conv) -> nn.Module:
+    return nn.Conv2d(
+        layer.in_channels,
+        layer.out_channels,
+        layer.kernel,
+        layer.stride,
+        _even_padding(layer.pads),
+        groups=layer.groups,
+        bias=layer.bias,
+    )
+
+
+def _pool(layer: Pool) -> nn.Module:
+    padding = _even_padding(layer.pads)
+    if layer.kind == "max":
+        return nn.MaxPool2d(layer.kernel, layer.stride, padding, ceil_mode=layer.ceil)
+    return nn.AvgPool2d(layer.kernel, layer.stride, padding, layer.ceil, count_include_pad=False)
+
+
+_LEAVES: dict[type[Layer], Callable[[Any], nn.Module]] = {
+    Conv: _conv,
+    BatchNorm: lambda layer: nn.BatchNorm2d(layer.shape[0], layer.eps),
+    Activation: lambda layer: _ACTIVATIONS[layer.kind](),
+    Pool: _pool,
+    GlobalPool: lambda layer: nn.AdaptiveAvgPool2d(1),
+    Linear: lambda layer: nn.Linear(layer.in_features, layer.out_features),
+    Flatten: lambda layer: nn.Flatten(1),
+    Dropout: lambda layer: nn.Dropout(layer.rate),
+}
+
+
+def _attach(root: nn.Module, name: str, leaf: nn.Module) -> None:
+    """Add ``leaf`` at a dotted name, with plain containers on the way."""
+    *path, last = name.split(".")
+    for part in path:
+        if not hasattr(root, part):
+            root.add_module(part, nn.Module())
+        root = root.get_submodule(part)
+    root.add_module(last, leaf)
+
+
+class BlockModule(nn.Module):
+    """One block: its leaves, and its layer list run in order."""
+
+    def __init__(self, layers: Iterable[Layer]) -> None:
+        super().__init__()
+        self._layers = tuple(layers)
+        self._padded = set[str]()
+        for layer in self._layers:
+            if type(layer) in _LEAVES:
+                _attach(self, layer.name, _LEAVES[type(layer)](layer))
+            if isinstance(layer, (Conv, Pool)) and (padding := _padding_module(layer.pads)):
+                _attach(self, f"{layer.name}_pad", padding)
+                self._padded.add(layer.name)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """NCHW float32 in and out; ``[N, features]`` after a flatten."""
+        values = {"": x}
+        for layer in self._layers:
+            x = self._run(layer, [values[name] for name in layer.inputs])
+            values[layer.name] = x
+        return x
+
+    def _run(self, layer: Layer, inputs: list[torch.Tensor]) -> torch.Tensor:
+        if type(layer) in _JOINS:
+            return _JOINS[type(layer)](inputs)
+        (x,) = inputs
+        if layer.name in self._padded:
+            x = self.get_submodule(f"{layer.name}_pad")(x)
+        result: torch.Tensor = self.get_submodule(layer.name)(x)
+        return result
+
+
+class NetworkModule(nn.Module):
+    """The blocks of a network in order: ``[N, C, H, W]`` float32 to ``[N, num_classes]`` logits."""
+
+    def __init__(self, blocks: Iterable[PlacedBlock]) -> None:
+        super().__init__()
+        names = []
+        for block in blocks:
+            _attach(self, block.name, BlockModule(block.trace.layers))
+            names.append(block.name)
+        self._names = tuple(names)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """The logits of a batch of preprocessed images."""
+        return reduce(lambda x, name: self.get_submodule(name)(x), self._names, image)
+
+
+def assemble(network: Network) -> nn.Module:
+    """The module's structure in evaluation mode, its tensors on the ``meta`` device: no values yet."""
+    with torch.device("meta"):
+        return NetworkModule(network.blocks()).eval()
+
+
+def build(network: Network, seed: int = 0) -> nn.Module:
+    """The module with random weights, in evaluation mode; equal seeds give equal weights."""
+    module = assemble(network)
+    initialize(module, network.input_shape, seed)
+    return module
+
+
+def initialize(module: nn.Module, input_shape: tuple[int, int, int], seed: int) -> None:
+    """Fill ``module`` with seeded random weights whose activations stay of order 1 at any depth.
+
+    Convolutions by He's rule (arXiv 1502.01852, fan-in). Batch norm gets spread-out gains and
+    shifts, and as running statistics what it sees of seeded random images: a network that is
+    quantized or measured with random weights should have ranges like a trained one's.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    module.to_empty(device="cpu")
+    with torch.no_grad():
+        for leaf in module.modules():
+            if isinstance(leaf, (nn.Conv2d, nn.Linear)):
+                _fill_weights(leaf, generator)
+            elif isinstance(leaf, nn.BatchNorm2d):
+                leaf.reset_running_stats()
+                leaf.weight.uniform_(0.5, 1.5, generator=generator)
+                leaf.bias.normal_(0, 0.1, generator=generator)
+        _observe_statistics(module, input_shape, generator)
+
+
+def _fill_weights(leaf: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
+    gain = 2.0 if isinstance(leaf, nn.Conv2d) else 1.0
+    leaf.weight.normal_(0, (gain / leaf.weight[0].numel()) ** 0.5, generator=generator)
+    if leaf.bias is not None:
+        leaf.bias.normal_(0, 0.05, generator=generator)
+
+
+def _observe_statistics(
+    module: nn.Module, input_shape: tuple[int, int, int], generator: torch.Generator
+) -> None:
+    norms = [leaf for leaf in module.modules() if isinstance(leaf, nn.BatchNorm2d)]
+    if not norms:
+        return
+    momentum = norms[0].momentum
+    for norm in norms:
+        norm.train()
+        norm.momentum = None  # the running statistics become exactly those of the one batch
+    module(_random_images(input_shape, generator))
+    for norm in norms:
+        norm.eval()
+        norm.momentum = momentum
+        assert norm.running_var is not None
+        assert norm.num_batches_tracked is not None
+        norm.num_batches_tracked.zero_()
+        # A channel that happened to be still must not be amplified without bound on other images.
+        norm.running_var.clamp_(min=_LEAST_VARIANCE_SHARE * float(norm.running_var.mean()))
+
+
+def _random_images(input_shape: tuple[int, int, int], generator: torch.Generator) -> torch.Tensor:
+    """Coarse and fine noise, small: [8, C, H, W] of mean 0 and variance 1."""
+    channels, height, width = input_shape
+    height, width = min(height, _CALIBRATION_PIXELS), min(width, _CALIBRATION_PIXELS)
+    shape = (_CALIBRATION_IMAGES, channels)
+    coarse = torch.randn(*shape, 8, 8, generator=generator)
+    fine = torch.randn(*shape, height, width, generator=generator)
+    smooth = nn.functional.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)
+    images = smooth + 0.3 * fine
+    return (images - images.mean()) / images.std()
