@@ -1,1 +1,81 @@
+"""TFLite files, written directly: NHWC, fused activations, lowest operator versions, metadata for apps."""
 
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+import onnx_ir as ir
+
+from edgekit.emit.base import JSON, EmitOptions, Emitted
+from edgekit.emit.tflite.contract import check_integer_program, count_dtypes
+from edgekit.emit.tflite.interface import set_interface
+from edgekit.emit.tflite.metadata import METADATA_NAME, append_labels, build_metadata
+from edgekit.emit.tflite.program import Program
+from edgekit.emit.tflite.registry import lower
+from edgekit.emit.tflite.versions import minimum_runtime, operator_version
+from edgekit.emit.tflite.writer import pack
+from edgekit.errors import UnsupportedError
+from edgekit.files import write_atomically
+from edgekit.options import TensorSpec
+
+__all__ = ["emit"]
+
+_RUNTIME_VERSION_BYTES = 16  # the converter's fixed size; readers stop at the first zero byte
+
+
+def _check_labels(options: EmitOptions, output: TensorSpec) -> None:
+    if options.labels is not None and len(options.labels) != output.shape[-1]:
+        raise UnsupportedError(f"{len(options.labels)} labels for {output.shape[-1]} outputs")
+
+
+def _metadata(options: EmitOptions, source: TensorSpec, output: TensorSpec, runtime: str) -> dict[str, bytes]:
+    entries = {"min_runtime_version": runtime.encode().ljust(_RUNTIME_VERSION_BYTES, b"\0")}
+    if options.preprocessing is not None or options.labels is not None:
+        entries[METADATA_NAME] = build_metadata(
+            options.name,
+            options.description,
+            source,
+            output,
+            options.preprocessing,
+            options.labels is not None,
+        )
+    return entries
+
+
+def _details(program: Program, runtime: str) -> dict[str, JSON]:
+    counts: dict[str, JSON] = dict(Counter(operator.code for operator in program.operators).most_common())
+    return {"operators": counts, "min_runtime_version": runtime}
+
+
+def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
+    """Write ``model`` as one ``.tflite`` file.
+
+    The input is NHWC. ``int8`` expects a quantized graph and writes int8 input and output unless told
+    otherwise; the other precisions expect an fp32 graph and have float32 input and output.
+    Raises UnsupportedError for an operator or option that TFLite cannot express, CheckError for int8
+    parameters that its kernels do not accept, OutputError when the file cannot be written.
+    """
+    program = lower(model.graph, options.precision)
+    source, output = set_interface(program, options.precision, options.input_type, options.output_type)
+    _check_labels(options, output)
+    if options.precision == "int8":
+        check_integer_program(program)
+    versions = {(op.code, operator_version(op, program.tensors)) for op in program.operators}
+    runtime = minimum_runtime(versions)
+    data = pack(program, options.name, options.description, _metadata(options, source, output, runtime))
+    if options.labels is not None:
+        data = append_labels(data, options.labels)
+    write_atomically(path, data)
+    return Emitted(
+        path=path,
+        format="tflite",
+        precision=options.precision,
+        size_bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        input=source,
+        output=output,
+        dtypes=count_dtypes(program),
+        details=_details(program, runtime),
+    )

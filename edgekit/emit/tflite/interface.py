@@ -1,0 +1,78 @@
+"""What the application feeds and reads: the input's and the output's type."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from edgekit.emit.tflite.program import Operator, Program, Quantization
+from edgekit.errors import UnsupportedError
+from edgekit.options import IoType, Layout, Precision, TensorSpec
+
+__all__ = ["set_interface"]
+
+_UINT8_OFFSET = 128  # int8 and uint8 of one scale differ by this zero point
+
+
+def _outer_quantization(inner: Quantization, io_type: IoType) -> Quantization | None:
+    if io_type == "float32":
+        return None
+    offset = _UINT8_OFFSET if io_type == "uint8" else 0
+    return Quantization(inner.scale, inner.zero_point + offset)
+
+
+def _add_outer(program: Program, inner: int, io_type: IoType) -> int:
+    """A tensor of the application's type that takes over the name of the int8 tensor ``inner``."""
+    tensor = program.tensors[inner]
+    assert tensor.quantization is not None
+    program.tensors[inner] = replace(tensor, name=f"{tensor.name}.quantized")
+    quantization = _outer_quantization(tensor.quantization, io_type)
+    return program.add_tensor(tensor.name, tensor.shape, np.dtype(io_type), quantization)
+
+
+def _set_input(program: Program, io_type: IoType) -> None:
+    inner = program.inputs[0]
+    outer = _add_outer(program, inner, io_type)
+    program.operators.insert(0, Operator("QUANTIZE", (outer,), (inner,)))
+    program.inputs[0] = outer
+
+
+def _set_output(program: Program, io_type: IoType) -> None:
+    inner = program.outputs[0]
+    outer = _add_outer(program, inner, io_type)
+    code = "DEQUANTIZE" if io_type == "float32" else "QUANTIZE"
+    program.operators.append(Operator(code, (inner,), (outer,)))
+    program.outputs[0] = outer
+
+
+def _spec(program: Program, index: int, io_type: IoType) -> TensorSpec:
+    tensor = program.tensors[index]
+    layout: Layout = "NHWC" if len(tensor.shape) == 4 else "NC"
+    if tensor.quantization is None:
+        return TensorSpec(tensor.name, tensor.shape, layout, io_type)
+    scale, zero_point = float(tensor.quantization.scale[0]), tensor.quantization.zero_point
+    return TensorSpec(tensor.name, tensor.shape, layout, io_type, scale, zero_point)
+
+
+def set_interface(
+    program: Program, precision: Precision, input_type: IoType | None, output_type: IoType | None
+) -> tuple[TensorSpec, TensorSpec]:
+    """Give a program with one input and one output the application's types; returns what they are.
+
+    The default is int8 for an int8 program and float32 for the others, which have no other choice.
+    """
+    if len(program.inputs) != 1 or len(program.outputs) != 1:
+        counts = f"{len(program.inputs)} inputs and {len(program.outputs)} outputs"
+        raise UnsupportedError(f"expected one input and one output, the graph has {counts}")
+    default: IoType = "int8" if precision == "int8" else "float32"
+    chosen = input_type or default, output_type or default
+    if default == "float32" and chosen != ("float32", "float32"):
+        raise UnsupportedError(
+            f"input type {chosen[0]} and output type {chosen[1]} need precision int8, not {precision}"
+        )
+    if chosen[0] != default:
+        _set_input(program, chosen[0])
+    if chosen[1] != default:
+        _set_output(program, chosen[1])
+    return _spec(program, program.inputs[0], chosen[0]), _spec(program, program.outputs[0], chosen[1])
