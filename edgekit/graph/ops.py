@@ -21,6 +21,7 @@ from edgekit.graph.values import array_of, required, set_type, shape_of
 __all__ = [
     "OPERATORS",
     "OPSET",
+    "TRANSIENT",
     "Kind",
     "Operator",
     "infer_types",
@@ -150,6 +151,13 @@ OPERATORS: dict[str, Operator] = {
     "DequantizeLinear": _QUANTIZE,
 }
 
+TRANSIENT: dict[str, Operator] = {
+    "BatchNormalization": Operator("elementwise", shapes.like_input),
+    "Dropout": Operator("view", shapes.like_input),
+    "Identity": Operator("view", shapes.like_input),
+}
+"""Operators that front ends leave in a graph and that passes remove: never in a canonical graph."""
+
 _FUSABLE = frozenset({"Relu", "Clip"})
 
 
@@ -186,7 +194,8 @@ def is_fusable(node: ir.Node) -> bool:
 
 def infer_types(node: ir.Node) -> None:
     """Set shape and dtype of the node's outputs from its inputs, attributes and constants."""
-    found = operator_of(node).shape(node)
+    transient = TRANSIENT.get(node.op_type)
+    found = (transient or operator_of(node)).shape(node)
     for value, shape in zip(node.outputs, found, strict=True):
         set_type(value, shape, _output_dtype(node))
 

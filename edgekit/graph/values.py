@@ -91,6 +91,6 @@ def add_initializer(graph: ir.Graph, name: str, array: Array) -> ir.Value:
     while unique in graph.initializers:
         count += 1
         unique = f"{name}_{count}"
-    value = ir.val(unique, const_value=ir.tensor(np.ascontiguousarray(array), name=unique))
+    value = ir.val(unique, const_value=ir.tensor(np.asarray(array, order="C"), name=unique))
     graph.register_initializer(value)
     return value

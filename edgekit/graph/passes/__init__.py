@@ -1,1 +1,71 @@
+"""Passes: from any front end's graph to the canonical graph.
 
+One pass is one file and one function ``(model) -> bool`` that edits the model in place and says whether
+it changed anything. After each that did, the structural invariants are verified; after the last, the
+whole canonical contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import onnx_ir as ir
+
+from edgekit.errors import GraphError
+from edgekit.graph.passes.complete_attributes import complete_attributes
+from edgekit.graph.passes.explicit_padding import explicit_padding
+from edgekit.graph.passes.fold_affine import fold_affine
+from edgekit.graph.passes.fold_batch_norm import fold_batch_norm
+from edgekit.graph.passes.fold_constants import fold_constants
+from edgekit.graph.passes.fold_pads import fold_pads
+from edgekit.graph.passes.name_nodes import name_nodes
+from edgekit.graph.passes.normalize_activations import normalize_activations
+from edgekit.graph.passes.normalize_classifier import normalize_classifier
+from edgekit.graph.passes.normalize_pooling import normalize_pooling
+from edgekit.graph.passes.normalize_views import normalize_views
+from edgekit.graph.passes.remove_identities import remove_identities
+from edgekit.graph.passes.remove_unused import remove_unused
+from edgekit.graph.verify import verify, verify_structure
+
+__all__ = ["PASSES", "Pass", "canonicalize"]
+
+Pass: TypeAlias = Callable[[ir.Model], bool]
+
+PASSES: tuple[Pass, ...] = (
+    fold_constants,
+    remove_unused,
+    remove_identities,
+    complete_attributes,
+    explicit_padding,
+    fold_pads,
+    normalize_classifier,
+    fold_batch_norm,
+    normalize_activations,
+    fold_affine,
+    normalize_pooling,
+    normalize_views,
+    remove_identities,
+    remove_unused,
+    name_nodes,
+)
+
+
+def canonicalize(model: ir.Model) -> None:
+    """Run all passes in order, in place, verifying after each.
+
+    ``model`` has static shapes on its inputs, batch size 1 and opset 18. Raises
+    :class:`~edgekit.errors.UnsupportedError` for an operator or form that has no canonical
+    equivalent, and :class:`~edgekit.errors.GraphError` for a defect of a pass.
+    """
+    for run in PASSES:
+        if run(model):
+            _checked(run, model)
+    verify(model)
+
+
+def _checked(run: Pass, model: ir.Model) -> None:
+    try:
+        verify_structure(model)
+    except GraphError as exc:
+        raise GraphError(f"after pass {run.__name__}: {exc}") from exc

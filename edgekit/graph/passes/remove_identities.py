@@ -1,0 +1,60 @@
+"""Remove operators that return their input: identities, dropout, casts to the same type, no-op views."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from edgekit.graph.edit import replace_node
+from edgekit.graph.values import array_of, required, shape_of
+
+__all__ = ["remove_identities"]
+
+
+def remove_identities(model: ir.Model) -> bool:
+    """Let readers of a no-op read its input."""
+    modified = False
+    for node in list(model.graph):
+        if not _is_identity(node):
+            continue
+        source = required(node, 0)
+        if node.outputs[0].is_graph_output() and source.producer() is None:
+            continue  # a graph's output must be computed by a node
+        replace_node(node, source)
+        modified = True
+    return modified
+
+
+def _is_identity(node: ir.Node) -> bool:
+    if any(value.uses() or value.is_graph_output() for value in node.outputs[1:]):
+        return False
+    if node.op_type in ("Identity", "Dropout"):
+        return True
+    if node.op_type in ("Cast", "CastLike"):
+        return required(node, 0).dtype == node.outputs[0].dtype
+    if node.op_type == "Concat":
+        return len(node.inputs) == 1
+    if node.op_type == "Transpose":
+        return _is_trivial_transpose(node)
+    if node.op_type == "Pad":
+        pads = array_of(required(node, 1))
+        return pads is not None and not pads.any()
+    # Same shape and same order of elements.
+    keeps_order = node.op_type in ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Slice")
+    return keeps_order and _keeps_shape(node) and not _reverses(node)
+
+
+def _keeps_shape(node: ir.Node) -> bool:
+    return shape_of(required(node, 0)) == shape_of(node.outputs[0])
+
+
+def _reverses(node: ir.Node) -> bool:
+    """A slice of the whole extent with a negative step turns the axis around."""
+    if node.op_type != "Slice" or len(node.inputs) < 5 or node.inputs[4] is None:
+        return False
+    steps = array_of(node.inputs[4])
+    return steps is None or any(int(step) < 0 for step in steps.reshape(-1))
+
+
+def _is_trivial_transpose(node: ir.Node) -> bool:
+    perm = node.attributes.get_ints("perm")
+    return perm is not None and list(perm) == sorted(perm)
