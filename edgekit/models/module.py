@@ -35,9 +35,8 @@ from edgekit.models.network import Network, PlacedBlock
 
 __all__ = ["BlockModule", "NetworkModule", "assemble", "build", "initialize"]
 
-_CALIBRATION_IMAGES = 8
-_CALIBRATION_PIXELS = 64
-_LEAST_VARIANCE_SHARE = 0.1
+_OBSERVED_IMAGES = 16
+_OBSERVED_PIXELS = 64
 
 _ACTIVATIONS: dict[ActivationKind, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -210,17 +209,21 @@ def _observe_statistics(
         assert norm.running_var is not None
         assert norm.num_batches_tracked is not None
         norm.num_batches_tracked.zero_()
-        # A channel that happened to be still must not be amplified without bound on other images.
-        norm.running_var.clamp_(min=_LEAST_VARIANCE_SHARE * float(norm.running_var.mean()))
+        # Quiet channels share the mean: amplified to variance 1, they would blow up on any image
+        # unlike the observed ones, and a deep network multiplies that layer by layer.
+        norm.running_var.clamp_(min=float(norm.running_var.mean()))
 
 
 def _random_images(input_shape: tuple[int, int, int], generator: torch.Generator) -> torch.Tensor:
-    """Coarse and fine noise, small: [8, C, H, W] of mean 0 and variance 1."""
+    """[16, C, H, W] of noise in octaves, coarse ones stronger, each image with its own contrast and level."""
     channels, height, width = input_shape
-    height, width = min(height, _CALIBRATION_PIXELS), min(width, _CALIBRATION_PIXELS)
-    shape = (_CALIBRATION_IMAGES, channels)
-    coarse = torch.randn(*shape, 8, 8, generator=generator)
-    fine = torch.randn(*shape, height, width, generator=generator)
-    smooth = nn.functional.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)
-    images = smooth + 0.3 * fine
-    return (images - images.mean()) / images.std()
+    size = (min(height, _OBSERVED_PIXELS), min(width, _OBSERVED_PIXELS))
+    images = torch.zeros(_OBSERVED_IMAGES, channels, *size)
+    cells, amplitude = 4, 1.0
+    while cells <= _OBSERVED_PIXELS:
+        noise = torch.randn(_OBSERVED_IMAGES, channels, cells, cells, generator=generator)
+        images += amplitude * nn.functional.interpolate(noise, size=size, mode="bilinear", align_corners=False)
+        cells, amplitude = cells * 2, amplitude * 0.7
+    contrast = 0.3 + 1.2 * torch.rand(_OBSERVED_IMAGES, 1, 1, 1, generator=generator)
+    level = 0.7 * torch.randn(_OBSERVED_IMAGES, 1, 1, 1, generator=generator)
+    return images / images.std() * contrast + level
