@@ -1,0 +1,34 @@
+# Two commands for a fresh clone: `make demo` and `make test`. Both use one virtual environment, .venv,
+# built once from constraints.txt; another interpreter: `make PYTHON=python3.12 test`.
+
+PYTHON ?= python3
+VENV := .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+STAMP := $(VENV)/.edgekit-installed
+
+.PHONY: demo test install clean
+
+demo: $(STAMP)
+	$(BIN)/edgekit export efficientnet_lite0 --int8 --target all -o demo-output
+
+test: $(STAMP)
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m pytest
+
+install: $(STAMP)
+
+# The stamp is written last: an installation that was interrupted is completed the next time.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[torch,weights,openvino,dev]'
+	$(BIN)/python -c "open('$(STAMP)', 'w').close()"
+
+clean:
+	$(PYTHON) -c "import shutil; [shutil.rmtree(path, ignore_errors=True) for path in ('$(VENV)', 'demo-output', 'dist')]"

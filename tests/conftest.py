@@ -1,0 +1,49 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+# Before any test imports a runtime: several small networks on all cores are slower than on one, and
+# results do not depend on how many cores the machine has.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The folder of the source checkout."""
+    return CHECKOUT
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder of photographs and published tables beside the checkout, which the project does not ship."""
+    path = CHECKOUT.parent / "shared"
+    if not path.is_dir():
+        pytest.skip(f"needs the photographs and published tables in {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tflite_support_python() -> Path:
+    """The interpreter of the environment that ``.ci/run`` prepares for TFLite Support."""
+    folder = CHECKOUT / ".venv-tflite-support"
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not python.exists():
+        reason = f"needs TFLite Support in {folder}, which .ci/run prepares"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return python
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the configuration and the cache of the person who runs it."""
+    monkeypatch.setenv("EDGEKIT_CONFIG", str(tmp_path_factory.getbasetemp() / "config"))
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
