@@ -1,0 +1,106 @@
+"""Targets: what a deployment needs and allows, one TOML file each.
+
+The name of a target is also accepted for a format: ``tflite`` (or ``litert``), ``onnx``, ``openvino``,
+and ``all`` for the three, which allow every precision that the format has.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from edgekit import resources
+from edgekit.errors import InputError, UnknownNameError, UnsupportedError
+from edgekit.options import FORMATS, Format, Precision
+
+__all__ = ["FORMAT_NAMES", "FORMAT_PRECISIONS", "Target", "all_targets", "resolve"]
+
+FORMAT_PRECISIONS: dict[Format, tuple[Precision, ...]] = {
+    "tflite": ("fp32", "fp16", "int8", "dynamic"),
+    "onnx": ("fp32", "fp16", "int8", "dynamic"),
+    "openvino": ("fp32", "fp16", "int8"),
+}
+"""What each format can hold; the first is what an export makes when no precision is asked for."""
+
+FORMAT_NAMES: dict[str, tuple[Format, ...]] = {
+    "tflite": ("tflite",),
+    "litert": ("tflite",),
+    "onnx": ("onnx",),
+    "openvino": ("openvino",),
+    "all": FORMATS,
+}
+"""Names that stand for formats instead of a target's file."""
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One kind of device. ``precisions`` come in order of preference.
+
+    ``kind`` is ``"format"`` for a bare format. ``summary`` is one line for people.
+    """
+
+    name: str
+    kind: Literal["cpu", "format"]
+    format: Format
+    precisions: tuple[Precision, ...]
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.precisions if name not in FORMAT_PRECISIONS[self.format]]
+        if unknown or not self.precisions:
+            raise ValueError(
+                f"precisions are {list(self.precisions)}, expected some of "
+                f"{list(FORMAT_PRECISIONS[self.format])}, which {self.format} has"
+            )
+
+    def precision(self, asked: Precision | None) -> Precision:
+        """``asked`` if the target allows it, by default the one it prefers.
+
+        Raises UnsupportedError, naming what is allowed.
+        """
+        if asked is None:
+            return self.precisions[0]
+        if asked not in self.precisions:
+            raise UnsupportedError(
+                f"target {self.name} does not take {asked}, it takes {', '.join(self.precisions)}",
+                hint=f"choose another precision, or a target other than {self.name}",
+            )
+        return asked
+
+    def to_json(self) -> dict[str, str | list[str]]:
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "format": self.format,
+            "precisions": list(self.precisions),
+        }
+
+
+def resolve(name: str) -> tuple[Target, ...]:
+    """The target of that name or path; a format is a target of its own, ``all`` is three.
+
+    Raises UnknownNameError, with the nearest names of targets and formats, and InputError for a file
+    that is not a target.
+    """
+    if name in FORMAT_NAMES:
+        return tuple(_of_format(format_) for format_ in FORMAT_NAMES[name])
+    if not resources.is_path(name) and name not in (known := resources.names("targets")):
+        raise UnknownNameError("target", name, [*known, *FORMAT_NAMES])
+    return (_load(name),)
+
+
+def all_targets() -> tuple[Target, ...]:
+    """Every target that has a file, sorted by name."""
+    return tuple(_load(name) for name in resources.names("targets"))
+
+
+def _load(name: str) -> Target:
+    path = resources.find("targets", name)
+    target = resources.read_toml(path, Target)
+    if target.name != path.stem:
+        raise InputError(f"{path} cannot be used: name is {target.name!r}, expected {path.stem!r}")
+    return target
+
+
+def _of_format(format_: Format) -> Target:
+    return Target(name=format_, kind="format", format=format_, precisions=FORMAT_PRECISIONS[format_])
