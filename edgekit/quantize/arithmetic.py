@@ -1,0 +1,118 @@
+"""Quantization arithmetic: pure numpy, no graphs and no files.
+
+Integers follow the TFLite 8-bit specification: real = (integer - zero_point) * scale. Rounding is
+half to even, as the QuantizeLinear kernels do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "INT8_MAX",
+    "INT8_MIN",
+    "WEIGHT_MAX",
+    "ActivationParams",
+    "activation_params",
+    "dequantize",
+    "quantize",
+    "quantize_bias",
+    "quantize_weight",
+    "weight_scale",
+]
+
+FloatArray = npt.NDArray[np.float32]
+Int8Array = npt.NDArray[np.int8]
+Int32Array = npt.NDArray[np.int32]
+
+INT8_MIN, INT8_MAX = -128, 127
+WEIGHT_MAX = 127
+_INT32_MAX = 2**31 - 1
+_SMALLEST_SCALE = float(np.finfo(np.float32).tiny) * 2**24
+_CHANNEL_FLOOR = 1e-5  # of the layer's largest scale: keeps requantization multipliers representable
+
+
+@dataclass(frozen=True)
+class ActivationParams:
+    """Scale and zero point of one int8 tensor: real = (integer - zero_point) * scale."""
+
+    scale: float
+    zero_point: int
+
+    @property
+    def low(self) -> float:
+        """Smallest real number that the integers hold."""
+        return (INT8_MIN - self.zero_point) * self.scale
+
+    @property
+    def high(self) -> float:
+        """Largest real number that the integers hold."""
+        return (INT8_MAX - self.zero_point) * self.scale
+
+
+def activation_params(low: float, high: float) -> ActivationParams:
+    """Asymmetric int8 parameters that hold [low, high] and, exactly, zero.
+
+    The scale is a float32 number, since that is what every file format stores.
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = float(np.float32(max((high - low) / (INT8_MAX - INT8_MIN), _SMALLEST_SCALE)))
+    zero_point = round(INT8_MIN - low / scale)
+    return ActivationParams(scale, max(INT8_MIN, min(INT8_MAX, zero_point)))
+
+
+def quantize(values: FloatArray, params: ActivationParams) -> Int8Array:
+    """Real numbers of any shape to int8, saturating."""
+    integers = np.rint(values / np.float32(params.scale))
+    integers += np.float32(params.zero_point)
+    return np.clip(integers, INT8_MIN, INT8_MAX, out=integers).astype(np.int8)
+
+
+def dequantize(integers: Int8Array, params: ActivationParams) -> FloatArray:
+    """int8 of any shape back to real numbers (float32)."""
+    reals = integers.astype(np.float32)
+    reals -= np.float32(params.zero_point)
+    reals *= np.float32(params.scale)
+    return reals
+
+
+def weight_scale(weight: FloatArray, *, axis: int | None = 0) -> FloatArray:
+    """Scale that maps the largest magnitude to 127: shape ``[channels]``, or ``[]`` for ``axis=None``.
+
+    A channel of zeros gets the scale of the layer's largest, so that its bias stays representable.
+    """
+    if axis is None:
+        largest = np.abs(weight).max(initial=0.0, keepdims=False)
+    else:
+        largest = np.abs(weight).max(axis=tuple(i for i in range(weight.ndim) if i != axis), initial=0.0)
+    scale = np.asarray(largest, np.float32) / np.float32(WEIGHT_MAX)
+    top = float(scale.max(initial=0.0)) or 1.0
+    return np.where(scale > 0, np.maximum(scale, _CHANNEL_FLOOR * top), top).astype(np.float32)
+
+
+def quantize_weight(weight: FloatArray, scale: FloatArray, *, axis: int = 0) -> Int8Array:
+    """Symmetric int8 in [-127, 127], rounded to nearest; ``scale`` is ``[]`` or ``[channels]``."""
+    return np.clip(np.rint(weight / _along(scale, weight.ndim, axis)), -WEIGHT_MAX, WEIGHT_MAX).astype(
+        np.int8
+    )
+
+
+def bias_floor(bias: FloatArray, input_scale: float) -> FloatArray:
+    """Smallest weight scale ``[channels]`` with which the bias still fits int32."""
+    return (np.abs(bias) / (input_scale * _INT32_MAX)).astype(np.float32) * np.float32(1.0001)
+
+
+def quantize_bias(bias: FloatArray, input_scale: float, scale: FloatArray) -> Int32Array:
+    """int32 bias ``[channels]`` at scale = input scale × weight scale, zero point 0."""
+    integers = np.rint(bias.astype(np.float64) / (np.float64(input_scale) * scale.astype(np.float64)))
+    assert np.abs(integers).max(initial=0) <= _INT32_MAX, "weight scales are widened for the bias"
+    return integers.astype(np.int32)
+
+
+def _along(scale: FloatArray, ndim: int, axis: int) -> FloatArray:
+    if scale.ndim == 0:
+        return scale
+    return scale.reshape([-1 if i == axis else 1 for i in range(ndim)])

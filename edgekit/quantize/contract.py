@@ -1,0 +1,76 @@
+"""The integer contract: what an int8 operator demands of its scales, in all three runtimes at once.
+
+One table, read when quantization parameters are placed. Sources: the TFLite 8-bit quantization
+specification, and the integer kernels of LiteRT, onnxruntime and OpenVINO for what they add to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgekit.errors import UnsupportedError
+from edgekit.quantize.arithmetic import ActivationParams
+
+__all__ = ["CONTRACT", "WEIGHTED", "Rule", "rule_of"]
+
+Kind = Literal["free", "shared", "fixed"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How the output's parameters relate to the inputs'; ``sentence`` is the documentation.
+
+    ``free``: chosen from the output's own range. ``shared``: equal to those of every input.
+    ``fixed``: the constant ``params``.
+    """
+
+    kind: Kind
+    sentence: str
+    params: ActivationParams | None = None
+
+
+_WEIGHTED = Rule("free", "weights are symmetric in [-127, 127], the bias is int32 at input × weight scale")
+_FREE = Rule("free", "any scale and zero point")
+_SHARED = Rule("shared", "input and output have the same scale and zero point")
+_CONCAT = Rule("shared", "all inputs and the output have the same scale and zero point")
+_UNIT = Rule("fixed", "the output has scale 1/256 and zero point -128", ActivationParams(1 / 256, -128))
+_TANH = Rule("fixed", "the output has scale 1/128 and zero point 0", ActivationParams(1 / 128, 0))
+
+CONTRACT: dict[str, Rule] = {
+    "Add": _FREE,
+    "AveragePool": _SHARED,
+    "Clip": _FREE,
+    "Concat": _CONCAT,
+    "Conv": _WEIGHTED,
+    "Flatten": _SHARED,
+    "Gemm": _WEIGHTED,
+    "GlobalAveragePool": _FREE,
+    "HardSwish": _FREE,
+    "LeakyRelu": _FREE,
+    "MaxPool": _SHARED,
+    "Mul": _FREE,
+    "Pad": _SHARED,
+    "ReduceMean": _FREE,
+    "Relu": _FREE,
+    "Reshape": _SHARED,
+    "Sigmoid": _UNIT,
+    "Softmax": _UNIT,
+    "Sub": _FREE,
+    "Tanh": _TANH,
+}
+"""ONNX operator → its rule. An operator that is absent cannot be quantized."""
+
+WEIGHTED = frozenset({"Conv", "Gemm"})
+"""Operators whose second input is a weight and whose third is a bias."""
+
+
+def rule_of(op_type: str, node_name: str | None) -> Rule:
+    """The operator's rule; :class:`UnsupportedError` naming the node when it has none."""
+    rule = CONTRACT.get(op_type)
+    if rule is None:
+        raise UnsupportedError(
+            f"operator {op_type} of node {node_name!r} has no integer form",
+            hint="export with --precision fp16 or dynamic, or replace the operator",
+        )
+    return rule

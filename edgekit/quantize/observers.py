@@ -1,0 +1,68 @@
+"""Streaming statistics of activations: exact extremes and a histogram, in memory that does not grow.
+
+One histogram holds a value's distribution over all calibration images. When a number falls outside,
+the bin width doubles by merging neighbours, so one pass over the images is enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.errors import InputError
+
+__all__ = ["BINS", "Observer"]
+
+BINS = 2048
+_SAMPLED = 1 << 16  # numbers of one image that enter the histogram; extremes always see all
+
+
+@dataclass
+class Observer:
+    """Distribution of one value: exact ``low`` and ``high``, and ``counts`` of bins of ``width`` from ``start``."""
+
+    name: str
+    low: float = np.inf
+    high: float = -np.inf
+    start: float = 0.0
+    width: float = 0.0
+    counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64), repr=False)
+
+    def update(self, values: npt.NDArray[np.float32]) -> None:
+        """Take in the values of one batch, any shape; :class:`InputError` names a value with NaN or inf."""
+        low, high = float(values.min()), float(values.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise InputError(
+                f"activation {self.name!r} is not finite on a calibration image",
+                hint="check the weights and the preprocessing: the network overflows at this layer",
+            )
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        self._cover(low, high)
+        flat = values.reshape(-1)
+        step = -(-flat.size // _SAMPLED)
+        # An odd step does not stay in one channel or column of a tensor with even sides.
+        bins = ((flat[:: step | 1] - np.float32(self.start)) * np.float32(1 / self.width)).astype(np.int32)
+        self.counts += np.bincount(np.clip(bins, 0, BINS - 1), minlength=BINS)
+
+    def centers(self) -> npt.NDArray[np.float64]:
+        """Middle of each bin."""
+        return self.start + (np.arange(BINS) + 0.5) * self.width
+
+    def _cover(self, low: float, high: float) -> None:
+        if self.width == 0.0:
+            spread = max(high - low, 1e-6, abs(low) * 1e-6)
+            self.start, self.width = low, spread / BINS * 1.001
+        while high >= self.start + BINS * self.width:
+            self._merge(at_end=True)
+        while low < self.start:
+            self._merge(at_end=False)
+
+    def _merge(self, *, at_end: bool) -> None:
+        half = self.counts.reshape(-1, 2).sum(1)
+        empty = np.zeros(BINS // 2, np.int64)
+        if not at_end:
+            self.start -= BINS * self.width
+        self.counts = np.concatenate([half, empty] if at_end else [empty, half])
+        self.width *= 2

@@ -1,0 +1,63 @@
+"""Samples of what a convolution's kernel sees: rows of its matrix form, from int8 inputs."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from edgekit.quantize.arithmetic import ActivationParams, FloatArray, Int8Array, dequantize
+
+__all__ = ["sample_patches"]
+
+
+def sample_patches(
+    node: ir.Node, inputs: Int8Array, params: ActivationParams, rows: int, seed: int
+) -> FloatArray:
+    """About ``rows`` random input patches of a ``Conv`` or ``Gemm``, dequantized.
+
+    ``inputs`` is int8 ``[N, C, H, W]`` (``[N, K]`` for ``Gemm``). Returns float32 ``[groups, rows, K]``
+    with K = C/groups × kH × kW in the weight's order, so that patch · weight row is an output.
+    """
+    if node.op_type == "Gemm":
+        return dequantize(inputs, params)[None]
+    attributes = node.attributes
+    top, left, bottom, right = attributes["pads"].as_ints()
+    pads = ((0, 0), (0, 0), (top, bottom), (left, right))
+    padded = np.pad(inputs, pads, constant_values=params.zero_point)
+    rng = np.random.default_rng(seed)
+    n, y, x = _positions(node, padded.shape, rows, rng)
+    kernel, dilation = attributes["kernel_shape"].as_ints(), attributes["dilations"].as_ints()
+    dy = np.arange(kernel[0]) * dilation[0]
+    dx = np.arange(kernel[1]) * dilation[1]
+    rows_y = y[:, None, None] + dy[None, :, None]
+    rows_x = x[:, None, None] + dx[None, None, :]
+    patches = padded.transpose(0, 2, 3, 1)[n[:, None, None], rows_y, rows_x]  # [rows, kH, kW, C]
+    groups = attributes["group"].as_int()
+    per_group = padded.shape[1] // groups
+    shaped = patches.reshape(len(n), kernel[0] * kernel[1], groups, per_group)
+    ordered = shaped.transpose(2, 0, 3, 1).reshape(groups, len(n), -1)
+    return dequantize(np.ascontiguousarray(ordered), params)
+
+
+def _positions(
+    node: ir.Node, padded: tuple[int, ...], rows: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Image and top left corner of random patches, without repetition."""
+    attributes = node.attributes
+    sizes = zip(
+        padded[2:],
+        attributes["kernel_shape"].as_ints(),
+        attributes["dilations"].as_ints(),
+        attributes["strides"].as_ints(),
+        strict=True,
+    )
+    height, width = (
+        (side - (kernel - 1) * dilation - 1) // stride + 1 for side, kernel, dilation, stride in sizes
+    )
+    total = padded[0] * height * width
+    chosen = rng.permutation(total)[:rows] if rows < total else np.arange(total)
+    image, cell = np.divmod(chosen, height * width)
+    y, x = np.divmod(cell, width)
+    strides = attributes["strides"].as_ints()
+    return image, y * strides[0], x * strides[1]
