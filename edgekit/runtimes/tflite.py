@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -16,6 +18,9 @@ from edgekit.runtimes.base import Array, Port, Runner, check_num_threads, readab
 
 __all__ = ["DelegationReport", "TfliteRunner", "delegated", "load"]
 
+_STDERR = 2
+_DELEGATE = "DELEGATE"
+
 
 @cache
 def _interpreter_module() -> Any:
@@ -26,12 +31,32 @@ def _interpreter_module() -> Any:
     return interpreter
 
 
+@contextmanager
+def _muted_stderr() -> Iterator[None]:
+    """Keep native code from announcing its delegate on the application's stderr; it knows no log level."""
+    try:
+        saved = os.dup(_STDERR)
+    except OSError:  # the process has no stderr
+        yield
+        return
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, _STDERR)
+    try:
+        yield
+    finally:
+        os.dup2(saved, _STDERR)
+        os.close(saved)
+        os.close(nothing)
+
+
 def _open(path: Path, num_threads: int) -> Any:
     """An interpreter with its tensors allocated. Raises ModelFileError for what LiteRT cannot read."""
     readable_file(path)
+    module = _interpreter_module()
     try:
-        interpreter = _interpreter_module().Interpreter(model_path=str(path), num_threads=num_threads)
-        interpreter.allocate_tensors()
+        with _muted_stderr():
+            interpreter = module.Interpreter(model_path=str(path), num_threads=num_threads)
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as exc:
         raise ModelFileError(f"LiteRT cannot load {path}: {exc}", hint="export the model again") from exc
     return interpreter
@@ -92,9 +117,6 @@ class DelegationReport:
     delegated: int
     partitions: int
     left: tuple[str, ...]
-
-
-_DELEGATE = "DELEGATE"
 
 
 def _inside(delegate: Mapping[str, Any], producers: Mapping[int, Mapping[str, Any]]) -> Iterator[int]:

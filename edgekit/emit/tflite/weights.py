@@ -56,7 +56,8 @@ def _half(lowering: Lowering, name: str, weights: npt.NDArray[np.float32]) -> in
 
 
 def _dynamic(lowering: Lowering, name: str, weights: npt.NDArray[np.float32], axis: int) -> int:
-    others = tuple(i for i in range(weights.ndim) if i != axis)
+    # Classifiers have one scale: FULLY_CONNECTED with one a channel needs a runtime of 2024.
+    others = tuple(i for i in range(weights.ndim) if i != axis or weights.ndim == 2)
     peaks = np.abs(weights).max(axis=others, keepdims=True)
     scales = np.where(peaks > 0, peaks / np.float32(_INT8_LIMIT), np.float32(1)).astype(np.float32)
     integers = np.clip(np.round(weights / scales), -_INT8_LIMIT, _INT8_LIMIT).astype(np.int8)

@@ -1,0 +1,191 @@
+"""Small canonical graphs for the emitters' tests, built node by node, and a plain quantizer for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+import pytest
+
+from edgekit.graph import qdq
+from edgekit.graph.ops import OPSET, infer_types
+from edgekit.graph.run import GraphRunner
+from edgekit.graph.values import Array, AttributeValue, add_initializer, array_of, only_reader
+
+FloatArray = npt.NDArray[np.float32]
+Ranges = dict[str, tuple[float, float]]
+
+_KEEPS_SCALE = ("MaxPool", "AveragePool", "Concat", "Pad", "Flatten", "Reshape", "Resize")
+_FIXED = {"Sigmoid": (1 / 256, -128), "Softmax": (1 / 256, -128), "Tanh": (1 / 128, 0)}
+_ACTIVATIONS = ("Relu", "Clip")
+_WEIGHTED = ("Conv", "Gemm")
+
+
+class GraphBuilder:
+    """Appends nodes with seeded weights; ``model`` closes the graph with the output ``logits``."""
+
+    def __init__(self, input_shape: Sequence[int], seed: int = 0) -> None:
+        self.random = np.random.default_rng(seed)
+        self.image = ir.val("image", dtype=ir.DataType.FLOAT, shape=ir.Shape(input_shape))
+        self.graph = ir.Graph([self.image], [], nodes=[], opset_imports={"": OPSET}, name="small")
+
+    def op(
+        self, op_type: str, *inputs: ir.Value | npt.ArrayLike, name: str = "", **attributes: AttributeValue
+    ) -> ir.Value:
+        """One node; arrays become initializers. Returns its output."""
+        name = name or f"layer{len(self.graph)}.{op_type.lower()}"
+        values = [
+            value
+            if isinstance(value, ir.Value)
+            else add_initializer(self.graph, f"{name}.input{i}", np.asarray(value))
+            for i, value in enumerate(inputs)
+        ]
+        node = ir.node(op_type, values, attributes, name=name)
+        node.outputs[0].name = name
+        self.graph.append(node)
+        infer_types(node)
+        return node.outputs[0]
+
+    def normal(self, *shape: int, scale: float = 1.0) -> FloatArray:
+        """Seeded normal numbers."""
+        return (self.random.standard_normal(shape) * scale).astype(np.float32)
+
+    def conv(
+        self,
+        x: ir.Value,
+        filters: int,
+        kernel: int | tuple[int, int] = 3,
+        stride: int = 1,
+        pads: Sequence[int] = (0, 0, 0, 0),
+        group: int = 1,
+        dilation: int = 1,
+    ) -> ir.Value:
+        """``Conv`` with all its attributes, weights of about unit gain, and a bias."""
+        assert x.shape is not None
+        channels = int(x.shape.numpy()[1]) // group
+        height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
+        weight = self.normal(filters, channels, height, width, scale=(channels * height * width) ** -0.5)
+        return self.op(
+            "Conv",
+            x,
+            weight,
+            self.normal(filters, scale=0.1),
+            kernel_shape=[height, width],
+            strides=[stride, stride],
+            pads=list(pads),
+            dilations=[dilation, dilation],
+            group=group,
+        )
+
+    def gemm(self, x: ir.Value, units: int) -> ir.Value:
+        """A classifier of ``units`` outputs."""
+        assert x.shape is not None
+        features = int(x.shape.numpy()[1])
+        weight = self.normal(units, features, scale=features**-0.5)
+        return self.op("Gemm", x, weight, self.normal(units, scale=0.1), transB=1)
+
+    def relu6(self, x: ir.Value) -> ir.Value:
+        """``Clip`` to [0, 6]."""
+        return self.op("Clip", x, np.float32(0), np.float32(6))
+
+    def model(self, output: ir.Value) -> ir.Model:
+        """The finished model; ``output`` becomes ``logits``."""
+        output.name = "logits"
+        producer = output.producer()
+        assert producer is not None
+        producer.name = "logits"
+        self.graph.outputs.append(output)
+        return ir.Model(self.graph, ir_version=10)
+
+
+def _is_inner(value: ir.Value) -> bool:
+    """Whether an activation follows that is fused into the operator before it."""
+    reader = only_reader(value)
+    return reader is not None and reader.op_type in _ACTIVATIONS
+
+
+def _unify(graph: ir.Graph, ranges: Ranges) -> None:
+    """Give inputs and outputs of every operator that keeps its scale one range."""
+    keepers = [node for node in graph if node.op_type in _KEEPS_SCALE]
+    for _ in range(len(keepers)):
+        for node in keepers:
+            inputs = node.inputs if node.op_type == "Concat" else node.inputs[:1]
+            names = [value.name or "" for value in (*inputs, *node.outputs) if value is not None]
+            known = [ranges[name] for name in names if name in ranges]
+            merged = (min(low for low, _ in known), max(high for _, high in known))
+            ranges.update({name: merged for name in names if name in ranges})
+
+
+def _activation_params(value: ir.Value, ranges: Ranges) -> qdq.QuantizedTensor:
+    producer = value.producer()
+    if producer is not None and producer.op_type in _FIXED:
+        return qdq.scalar_params(*_FIXED[producer.op_type])
+    low, high = ranges[value.name or ""]
+    low, high = min(low, 0.0), max(high, 1e-3)
+    scale = np.float32((high - low) / 255)
+    return qdq.scalar_params(float(scale), int(np.clip(round(-128 - low / float(scale)), -128, 127)))
+
+
+def _steps(array: Array, scale: FloatArray) -> FloatArray:
+    return np.asarray(np.round(array / scale))  # type: ignore[operator]  # arrays of initializers are float
+
+
+def _quantize_weights(graph: ir.Graph, node: ir.Node, input_scale: float, per_channel: bool) -> None:
+    weight, bias = array_of(node.inputs[1]), array_of(node.inputs[2])
+    assert weight is not None
+    assert bias is not None
+    rows = np.abs(weight.reshape(len(weight) if per_channel else 1, -1))
+    scale = np.asarray(rows.max(axis=1) / 127, np.float32)
+    integers = _steps(weight, scale.reshape(-1, *[1] * (weight.ndim - 1))).astype(np.int8)
+    axis, shape = (0, scale.shape) if per_channel else (None, ())
+    scale = scale.reshape(shape)
+    qdq.insert_constant(graph, node, 1, qdq.QuantizedTensor(scale, 0, ir.DataType.INT8, axis, integers))
+    bias_scale = np.asarray(np.float32(input_scale) * scale, np.float32)
+    steps = _steps(bias, bias_scale).astype(np.int32)
+    qdq.insert_constant(graph, node, 2, qdq.QuantizedTensor(bias_scale, 0, ir.DataType.INT32, axis, steps))
+
+
+def _quantize_operand(graph: ir.Graph, node: ir.Node, index: int) -> None:
+    """A constant operand of an element-wise operator, per tensor."""
+    array = array_of(node.inputs[index])
+    assert array is not None
+    scale = np.asarray(np.abs(array).max() / 127, np.float32)
+    integers = _steps(array, scale).astype(np.int8)
+    qdq.insert_constant(graph, node, index, qdq.QuantizedTensor(scale, 0, ir.DataType.INT8, None, integers))
+
+
+def quantize_plainly(model: ir.Model, batch: FloatArray, per_channel_gemm: bool = True) -> ir.Model:
+    """Quantize ``model`` in place by min-max over ``batch`` [N, C, H, W], as the quantized contract says."""
+    graph = model.graph
+    nodes = list(graph)
+    values = [v for v in (*graph.inputs, *(node.outputs[0] for node in nodes)) if not _is_inner(v)]
+    arrays = GraphRunner(model, [v.name or "" for v in values]).run(batch)
+    ranges = {name: (float(array.min()), float(array.max())) for name, array in arrays.items()}
+    _unify(graph, ranges)
+    parameters = {v.name or "": _activation_params(v, ranges) for v in values}
+    for node in nodes:
+        if node.op_type in _WEIGHTED:
+            assert node.inputs[0] is not None
+            scale = float(parameters[node.inputs[0].name or ""].scale)
+            _quantize_weights(graph, node, scale, per_channel_gemm or node.op_type == "Conv")
+        elif node.op_type in ("Add", "Sub", "Mul"):
+            for index, operand in enumerate(node.inputs):
+                if array_of(operand) is not None:
+                    _quantize_operand(graph, node, index)
+    for value in values:
+        qdq.insert_activation_pair(graph, value, parameters[value.name or ""])
+    return model
+
+
+@pytest.fixture
+def new_graph() -> Callable[..., GraphBuilder]:
+    """``new_graph(input_shape, seed=0)`` starts a :class:`GraphBuilder`."""
+    return GraphBuilder
+
+
+@pytest.fixture
+def quantize_small() -> Callable[..., ir.Model]:
+    """``quantize_small(model, batch, per_channel_gemm=True)``: see :func:`quantize_plainly`."""
+    return quantize_plainly
