@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from edgekit.models.layers import ActivationKind, Tape, Tensor
+from edgekit.models.layers import ActivationKind, Tensor
+from edgekit.models.tape import Tape
 
 __all__ = [
     "Block",
@@ -68,7 +69,7 @@ class SeparableConv:
 
     def record(self, tape: Tape, x: Tensor) -> Tensor:
         """``depthwise`` and ``pointwise``."""
-        width = x.shape[0]
+        width = x.channels
         y = tape.conv("depthwise", x, width, 3, self.stride, groups=width, activation=self.activation)
         return tape.conv("pointwise", y, self.channels, activation=self.activation)
 
@@ -91,7 +92,7 @@ class InvertedResidual:
 
     def record(self, tape: Tape, x: Tensor) -> Tensor:
         """``expand``, ``depthwise``, ``se.*``, ``project``, ``add``."""
-        hidden = x.shape[0] * self.expand
+        hidden = x.channels * self.expand
         y = x
         if self.expand != 1:
             y = tape.conv("expand", y, hidden, activation=self.activation)
@@ -99,15 +100,15 @@ class InvertedResidual:
             "depthwise", y, hidden, self.kernel, self.stride, groups=hidden, activation=self.activation
         )
         if self.se_ratio:
-            y = self._squeeze_excite(tape, y, max(1, int(x.shape[0] * self.se_ratio)))
+            y = self._squeeze_excite(tape, y, max(1, int(x.channels * self.se_ratio)))
         y = tape.conv("project", y, self.channels)
-        residual = self.stride == 1 and self.channels == x.shape[0]
+        residual = self.stride == 1 and self.channels == x.channels
         return tape.add("add", y, x) if residual else y
 
     def _squeeze_excite(self, tape: Tape, x: Tensor, channels: int) -> Tensor:
         gate = tape.global_pool("se.pool", x)
         gate = tape.conv("se.reduce", gate, channels, norm=False, activation=self.activation)
-        gate = tape.conv("se.expand", gate, x.shape[0], norm=False, activation="sigmoid")
+        gate = tape.conv("se.expand", gate, x.channels, norm=False, activation="sigmoid")
         return tape.mul("se.scale", x, gate)
 
 

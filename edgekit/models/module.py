@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from edgekit.models.layers import (
+    INPUT,
     Activation,
     ActivationKind,
     Add,
@@ -27,11 +28,10 @@ from edgekit.models.layers import (
     GlobalPool,
     Layer,
     Linear,
+    MaxPool,
     Mul,
-    Pads,
-    Pool,
 )
-from edgekit.models.network import Network, PlacedBlock
+from edgekit.models.network import Network, PlacedBlock, Site, split_padding
 
 __all__ = ["BlockModule", "NetworkModule", "assemble", "build", "initialize"]
 
@@ -52,45 +52,53 @@ _JOINS: dict[type[Layer], Callable[[list[torch.Tensor]], torch.Tensor]] = {
 }
 
 
-def _padding_module(pads: Pads) -> nn.ZeroPad2d | None:
-    """Uneven padding as a layer of its own; even padding is the convolution's."""
-    top, left, bottom, right = pads
-    return None if (top, left) == (bottom, right) else nn.ZeroPad2d((left, right, top, bottom))
+def _pads(layer: Conv, site: Site) -> tuple[int, int, int, int]:
+    """Zeros at the left, right, top and bottom."""
+    if not layer.padded:
+        return (0, 0, 0, 0)
+    height, width = site.sizes[layer.inputs[0].extent]
+    padding = site.convention.padding
+    rows = split_padding(padding, height, layer.kernel[0], layer.stride[0])
+    columns = split_padding(padding, width, layer.kernel[1], layer.stride[1])
+    return (*columns, *rows)
 
 
-def _even_padding(pads: Pads) -> tuple[int, int]:
-    top, left, bottom, right = pads
-    return (top, left) if (top, left) == (bottom, right) else (0, 0)
+def _is_even(pads: tuple[int, int, int, int]) -> bool:
+    left, right, top, bottom = pads
+    return left == right and top == bottom
 
 
-def _conv(layer: Conv) -> nn.Module:
+def _inner_padding(layer: Conv, site: Site) -> tuple[int, int]:
+    """The (height, width) padding of the layer itself; uneven padding is a layer before it."""
+    pads = _pads(layer, site)
+    return (pads[2], pads[0]) if _is_even(pads) else (0, 0)
+
+
+def _conv(layer: Conv, site: Site) -> nn.Module:
     return nn.Conv2d(
-        layer.in_channels,
-        layer.out_channels,
+        layer.inputs[0].channels,
+        layer.out.channels,
         layer.kernel,
         layer.stride,
-        _even_padding(layer.pads),
+        _inner_padding(layer, site),
         groups=layer.groups,
         bias=layer.bias,
     )
 
 
-def _pool(layer: Pool) -> nn.Module:
-    padding = _even_padding(layer.pads)
-    if layer.kind == "max":
-        return nn.MaxPool2d(layer.kernel, layer.stride, padding, ceil_mode=layer.ceil)
-    return nn.AvgPool2d(layer.kernel, layer.stride, padding, layer.ceil, count_include_pad=False)
+def _linear(layer: Linear, site: Site) -> nn.Module:
+    return nn.Linear(site.shape(layer.inputs[0])[0], layer.out.channels)
 
 
-_LEAVES: dict[type[Layer], Callable[[Any], nn.Module]] = {
+_LEAVES: dict[type[Layer], Callable[[Any, Site], nn.Module]] = {
     Conv: _conv,
-    BatchNorm: lambda layer: nn.BatchNorm2d(layer.shape[0], layer.eps),
-    Activation: lambda layer: _ACTIVATIONS[layer.kind](),
-    Pool: _pool,
-    GlobalPool: lambda layer: nn.AdaptiveAvgPool2d(1),
-    Linear: lambda layer: nn.Linear(layer.in_features, layer.out_features),
-    Flatten: lambda layer: nn.Flatten(1),
-    Dropout: lambda layer: nn.Dropout(layer.rate),
+    BatchNorm: lambda layer, site: nn.BatchNorm2d(layer.out.channels, site.convention.bn_eps),
+    Activation: lambda layer, site: _ACTIVATIONS[layer.kind](),
+    MaxPool: lambda layer, site: nn.MaxPool2d(layer.kernel, layer.stride, ceil_mode=layer.ceil),
+    GlobalPool: lambda layer, site: nn.AdaptiveAvgPool2d(1),
+    Linear: _linear,
+    Flatten: lambda layer, site: nn.Flatten(1),
+    Dropout: lambda layer, site: nn.Dropout(layer.rate),
 }
 
 
@@ -107,32 +115,33 @@ def _attach(root: nn.Module, name: str, leaf: nn.Module) -> None:
 class BlockModule(nn.Module):
     """One block: its leaves, and its layer list run in order."""
 
-    def __init__(self, layers: Iterable[Layer]) -> None:
+    def __init__(self, site: Site) -> None:
         super().__init__()
-        self._layers = tuple(layers)
+        self._layers = site.structure.layers
         self._padded = set[str]()
         for layer in self._layers:
             if type(layer) in _LEAVES:
-                _attach(self, layer.name, _LEAVES[type(layer)](layer))
-            if isinstance(layer, (Conv, Pool)) and (padding := _padding_module(layer.pads)):
-                _attach(self, f"{layer.name}_pad", padding)
-                self._padded.add(layer.name)
+                _attach(self, layer.out.name, _LEAVES[type(layer)](layer, site))
+            if isinstance(layer, Conv) and not _is_even(pads := _pads(layer, site)):
+                _attach(self, f"{layer.out.name}_pad", nn.ZeroPad2d(pads))
+                self._padded.add(layer.out.name)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """NCHW float32 in and out; ``[N, features]`` after a flatten."""
-        values = {"": x}
+        values = {INPUT: x}
         for layer in self._layers:
-            x = self._run(layer, [values[name] for name in layer.inputs])
-            values[layer.name] = x
+            x = self._run(layer, [values[tensor.name] for tensor in layer.inputs])
+            values[layer.out.name] = x
         return x
 
     def _run(self, layer: Layer, inputs: list[torch.Tensor]) -> torch.Tensor:
         if type(layer) in _JOINS:
             return _JOINS[type(layer)](inputs)
         (x,) = inputs
-        if layer.name in self._padded:
-            x = self.get_submodule(f"{layer.name}_pad")(x)
-        result: torch.Tensor = self.get_submodule(layer.name)(x)
+        name = layer.out.name
+        if name in self._padded:
+            x = self.get_submodule(f"{name}_pad")(x)
+        result: torch.Tensor = self.get_submodule(name)(x)
         return result
 
 
@@ -143,7 +152,7 @@ class NetworkModule(nn.Module):
         super().__init__()
         names = []
         for block in blocks:
-            _attach(self, block.name, BlockModule(block.trace.layers))
+            _attach(self, block.name, BlockModule(block.site))
             names.append(block.name)
         self._names = tuple(names)
 

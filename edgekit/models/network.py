@@ -1,7 +1,7 @@
 """A network as data: named blocks in order, for one scale, without torch.
 
-One tensor flows from block to block. What a block does to a shape is recorded once and cached, so
-that building, counting and searching all read the same layers.
+One tensor flows from block to block. What a block consists of is recorded once for its input's
+channels and cached; its sizes follow from the input's height and width.
 """
 
 from __future__ import annotations
@@ -9,20 +9,38 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import NamedTuple
+from functools import cached_property, lru_cache
+from typing import Literal, NamedTuple
 
 from edgekit.errors import InputError
 from edgekit.models.blocks import Block
-from edgekit.models.layers import Layer, Padding, Shape, Tape, Tensor, TooSmallError
-from edgekit.models.scale import Scale, check_scale
+from edgekit.models.layers import INPUT, INPUT_EXTENT, Layer, Tensor, Window
+from edgekit.models.scale import Scale
+from edgekit.models.tape import Tape
 
-__all__ = ["Convention", "Network", "PlacedBlock", "Run", "Trace", "Unit", "trace"]
+__all__ = [
+    "Convention",
+    "Network",
+    "Padding",
+    "PlacedBlock",
+    "Run",
+    "Site",
+    "Size",
+    "Structure",
+    "Unit",
+    "split_padding",
+    "structure",
+]
+
+Size = tuple[int, int]
+"""(height, width)"""
+Padding = Literal["torch", "same"]
+"""``torch``: ``(kernel - 1) // 2`` on both sides. ``same``: TensorFlow's SAME, odd pixels at the end."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """``repeat`` equal blocks in a row. ``name`` ending in ``.`` is numbered: ``blocks.3``."""
+    """``repeat`` equal blocks in a row. A ``name`` that ends in ``.`` is numbered: ``blocks.3``."""
 
     name: str
     block: Block
@@ -37,36 +55,91 @@ class Convention:
     bn_eps: float = 1e-5
 
 
-class Trace(NamedTuple):
-    """A block's layers for one input shape, in order; the last makes the output."""
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """A block's layers for one channel count, in order; the last makes the output.
+
+    Compared by identity, which is cheap: :func:`structure` returns the same one for the same block.
+    """
 
     layers: tuple[Layer, ...]
-    out_shape: Shape
+    windows: tuple[Window, ...]
+    output: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A block's structure at its place in a network. ``sizes[i]`` is what extent ``i`` measures."""
+
+    structure: Structure
+    in_channels: int
+    sizes: tuple[Size, ...]
+    convention: Convention
+
+    def shape(self, tensor: Tensor) -> tuple[int, ...]:
+        """(channels, height, width), or (features,) of a flat tensor."""
+        height, width = self.sizes[tensor.extent]
+        if tensor.flat:
+            return (tensor.channels * height * width,)
+        return (tensor.channels, height, width)
 
 
 class Run(NamedTuple):
-    """``count`` equal blocks in a row, alike in input and layers."""
+    """``count`` equal blocks in a row, alike in layers and sizes."""
 
     unit: Unit
     count: int
-    in_shape: Shape
-    trace: Trace
+    site: Site
 
 
 class PlacedBlock(NamedTuple):
-    """One block in its place: ``blocks.3``, what it reads and its layers."""
+    """One block in its place, by its name in the network."""
 
     name: str
-    in_shape: Shape
-    trace: Trace
+    site: Site
+
+
+class _TooSmallError(Exception):
+    """A strided window has nothing left to reduce."""
 
 
 @lru_cache(maxsize=1 << 15)
-def trace(block: Block, in_shape: Shape, convention: Convention) -> Trace:
-    """The layers of ``block`` for an input of ``in_shape`` (CHW)."""
-    tape = Tape(convention.padding, convention.bn_eps)
-    out = block.record(tape, Tensor("", in_shape))
-    return Trace(tuple(tape.layers), out.shape)
+def structure(block: Block, in_channels: int) -> Structure:
+    """The layers of ``block`` for an input of so many channels."""
+    tape = Tape()
+    output = block.record(tape, Tensor(INPUT, in_channels, INPUT_EXTENT))
+    return Structure(tuple(tape.layers), tuple(tape.windows), output)
+
+
+def split_padding(padding: Padding, size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after ``size`` pixels."""
+    if padding == "torch":
+        return (kernel - 1) // 2, (kernel - 1) // 2
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def _slide(window: Window, axis: int, size: int, padding: Padding) -> int:
+    """How many windows fit ``size`` pixels of one axis."""
+    kernel, stride = window.kernel[axis], window.stride[axis]
+    if size < stride:
+        raise _TooSmallError
+    if window.padded:
+        size += sum(split_padding(padding, size, kernel, stride))
+    steps = -((kernel - size) // stride) if window.ceil else (size - kernel) // stride
+    if steps < 0:
+        raise _TooSmallError
+    return steps + 1
+
+
+def _sizes(windows: tuple[Window, ...], size: Size, padding: Padding) -> tuple[Size, ...]:
+    sizes = [size, (1, 1)]
+    for window in windows:
+        height, width = sizes[window.source]
+        out = _slide(window, 0, height, padding)
+        square = height == width and window.kernel[0] == window.kernel[1]
+        sizes.append((out, out if square else _slide(window, 1, width, padding)))
+    return tuple(sizes)
 
 
 @dataclass(frozen=True)
@@ -75,6 +148,7 @@ class Network:
 
     ``name`` is the zoo's name, ``family`` the table it comes from. The input is
     ``(in_channels, resolution, resolution)``, the output ``(num_classes,)`` logits.
+    Raises :class:`InputError` for a resolution below what the strides allow.
     """
 
     name: str
@@ -82,6 +156,15 @@ class Network:
     scale: Scale
     units: tuple[Unit, ...]
     convention: Convention = Convention()
+
+    def __post_init__(self) -> None:
+        try:
+            _ = self.runs
+        except _TooSmallError:
+            raise InputError(
+                f"{self.name} cannot be built at resolution {self.scale.resolution}, "
+                f"its smallest is {self._smallest_resolution()}"
+            ) from None
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -93,56 +176,47 @@ class Network:
         """How convolutions pad: as torch's weights or as TensorFlow's expect it."""
         return self.convention.padding
 
-    def runs(self) -> Iterator[Run]:
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
         """The blocks in order, equal neighbours as one."""
-        shape: Shape = self.input_shape
-        for unit in self.units:
-            left = unit.repeat
-            while left:
-                recorded = trace(unit.block, shape, self.convention)
-                count = left if recorded.out_shape == shape else 1
-                yield Run(unit, count, shape, recorded)
-                shape = recorded.out_shape
-                left -= count
+        return tuple(_runs(self.units, self.input_shape, self.convention))
 
     def blocks(self) -> Iterator[PlacedBlock]:
         """Every block in order."""
         numbers: Counter[str] = Counter()
-        for run in self.runs():
+        for run in self.runs:
             for _ in range(run.count):
                 name = run.unit.name
                 if name.endswith("."):
                     numbers[name] += 1
                     name = f"{name}{numbers[name] - 1}"
-                yield PlacedBlock(name, run.in_shape, run.trace)
+                yield PlacedBlock(name, run.site)
 
     def with_convention(self, convention: Convention) -> Network:
         """The same network with the padding and epsilon that some weights assume."""
         return replace(self, convention=convention)
 
-    def check(self) -> Network:
-        """This network, or :class:`InputError` for a scale that cannot be built."""
-        check_scale(self.scale)
-        if not _fits(self):
-            raise InputError(
-                f"{self.name} cannot be built at resolution {self.scale.resolution}, "
-                f"its smallest is {_smallest_resolution(self)}"
-            )
-        return self
+    def _smallest_resolution(self) -> int:
+        resolution = self.scale.resolution
+        while True:
+            resolution += 1
+            try:
+                for _ in _runs(self.units, (self.scale.in_channels, resolution, resolution), self.convention):
+                    pass
+            except _TooSmallError:
+                continue
+            return resolution
 
 
-def _fits(network: Network) -> bool:
-    try:
-        for _ in network.runs():
-            pass
-    except TooSmallError:
-        return False
-    return True
-
-
-def _smallest_resolution(network: Network) -> int:
-    resolution = network.scale.resolution
-    while not _fits(network):
-        resolution += 1
-        network = replace(network, scale=replace(network.scale, resolution=resolution))
-    return resolution
+def _runs(units: tuple[Unit, ...], shape: tuple[int, int, int], convention: Convention) -> Iterator[Run]:
+    channels, size = shape[0], shape[1:]
+    for unit in units:
+        left = unit.repeat
+        while left:
+            known = structure(unit.block, channels)
+            site = Site(known, channels, _sizes(known.windows, size, convention.padding), convention)
+            after = (known.output.channels, site.sizes[known.output.extent])
+            count = left if after == (channels, size) else 1
+            yield Run(unit, count, site)
+            channels, size = after
+            left -= count

@@ -97,4 +97,4 @@ def network(
     }
     chosen = replace(scale or known.scale, **{key: value for key, value in given.items() if value is not None})
     check_scale(chosen)
-    return Network(name, known.family, chosen, known.units(chosen), known.convention).check()
+    return Network(name, known.family, chosen, known.units(chosen), known.convention)
