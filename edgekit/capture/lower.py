@@ -13,7 +13,7 @@ import onnx_ir as ir
 import torch
 
 from edgekit.capture.builder import GraphBuilder
-from edgekit.errors import UnsupportedError
+from edgekit.errors import UnsupportedError, WeightsError
 from edgekit.graph.values import Array, AttributeValue, shape_of
 
 __all__ = [
@@ -45,6 +45,11 @@ class UntraceableError(UnsupportedError):
 
 def to_numpy(tensor: torch.Tensor) -> Array:
     """A float32 (or integer) copy in host memory."""
+    if tensor.is_meta:
+        raise WeightsError(
+            "the module has no weights: its parameters are on torch's meta device",
+            hint="initialize or load the weights first",
+        )
     plain = tensor.detach().cpu()
     if plain.is_floating_point():
         plain = plain.to(torch.float32)

@@ -1,11 +1,164 @@
-"""A user's ``.onnx`` file as a canonical graph."""
+"""A user's ``.onnx`` file as a canonical graph.
+
+Reading is strict: whatever is wrong with the file, or cannot be expressed, is a typed error that names the
+file or the node. Files of opset 9 and later are brought to the canonical opset.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import onnx
+import onnx.checker
+import onnx.inliner
 import onnx_ir as ir
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
+
+from edgekit.capture.finish import finish
+from edgekit.capture.opset import convert_opset
+from edgekit.capture.shape import fix_input_shapes
+from edgekit.errors import ModelFileError, UnsupportedError
+from edgekit.graph.edit import SCOPE
+from edgekit.graph.passes.name_nodes import layer_name
+
+__all__ = ["load_onnx"]
+
+_CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+_QUANTIZED = frozenset(
+    {
+        "ConvInteger",
+        "DequantizeLinear",
+        "DynamicQuantizeLinear",
+        "MatMulInteger",
+        "QLinearConv",
+        "QLinearMatMul",
+    }
+    | {"QuantizeLinear"}
+)
+_MAGIC = {
+    b"PK\x03\x04": ("a zip archive", "torch checkpoints are weights (--weights FILE), not a model"),
+    b"\x80\x02": ("a Python pickle", "torch checkpoints are weights (--weights FILE), not a model"),
+    b"\x89HDF": ("an HDF5 file", "convert Keras models with tf2onnx first"),
+    b"<?xm": ("an XML file", "give the .onnx file from which the OpenVINO IR was made"),
+}
 
 
-def load_onnx(path: Path) -> ir.Model:
-    raise NotImplementedError
+def load_onnx(path: str | Path, *, resolution: int | None = None) -> ir.Model:
+    """The canonical graph of a model without control flow.
+
+    A batch dimension becomes 1; height and width that the file leaves open become ``resolution``
+    pixels. Raises :class:`~edgekit.errors.ModelFileError` for a file that cannot be read,
+    :class:`~edgekit.errors.UnsupportedError` for a model that has no canonical form (naming the node),
+    and :class:`~edgekit.errors.WeightsError` for weights that are not finite.
+    """
+    file = Path(path)
+    proto = _read(file)
+    _require_model(proto, file)
+    # Before IR version 4 every weight had to be listed as an input too, which many files do not heed.
+    proto.ir_version = max(proto.ir_version, 4)
+    if proto.functions:
+        proto = onnx.inliner.inline_local_functions(proto)
+    _require_supported(proto.graph)
+    _load_external_data(proto, file)
+    _check(proto, file)
+    model = _deserialize(convert_opset(proto, file), file)
+    _prepare(model)
+    fix_input_shapes(model, resolution)
+    return finish(model)
+
+
+def _read(file: Path) -> onnx.ModelProto:
+    try:
+        content = file.read_bytes()
+    except OSError as exc:
+        raise ModelFileError(f"cannot read {file}: {exc.strerror or exc}") from exc
+    if not content:
+        raise ModelFileError(f"{file} is empty, expected an ONNX model")
+    for magic, (kind, hint) in _MAGIC.items():
+        if content.startswith(magic):
+            raise ModelFileError(f"{file} is {kind}, expected an ONNX model", hint=hint)
+    try:
+        return onnx.load_model_from_string(content)
+    except DecodeError as exc:
+        raise _damaged(file, "it is truncated, damaged or not ONNX at all") from exc
+
+
+def _require_model(proto: onnx.ModelProto, file: Path) -> None:
+    if not proto.HasField("graph") or not proto.graph.output:
+        raise _damaged(file, "it holds no graph")
+    if not proto.graph.node:
+        raise ModelFileError(f"the graph in {file} has no nodes")
+
+
+def _require_supported(graph: onnx.GraphProto) -> None:
+    """Refuse what no pass could express, before anything else reads the nodes."""
+    for node in graph.node:
+        where = f"node {node.name or node.output[0] if node.output else node.name!r} ({node.op_type})"
+        if node.op_type in _CONTROL_FLOW:
+            raise UnsupportedError(
+                f"{where} is control flow, which is not supported",
+                hint="export the model with static control flow (torch.export, or tracing)",
+            )
+        if node.domain not in ("", "ai.onnx"):
+            raise UnsupportedError(
+                f"{where} is of domain {node.domain}, which is not supported",
+                hint="export the model with operators of the ONNX standard only",
+            )
+        if node.op_type in _QUANTIZED:
+            raise UnsupportedError(
+                f"{where}: the model is already quantized", hint="give the float32 model it was made from"
+            )
+
+
+def _load_external_data(proto: onnx.ModelProto, file: Path) -> None:
+    try:
+        onnx.load_external_data_for_model(proto, str(file.parent))
+    except (OSError, ValueError, onnx.checker.ValidationError) as exc:
+        raise ModelFileError(
+            f"external data of {file} cannot be read: {_first_line(exc)}",
+            hint="keep the data file beside the .onnx file, under the name it was exported with",
+        ) from exc
+
+
+def _check(proto: onnx.ModelProto, file: Path) -> None:
+    """The onnx package's own checker; it cannot hold models above protobuf's 2 GB."""
+    try:
+        onnx.checker.check_model(proto)
+    except onnx.checker.ValidationError as exc:
+        raise _damaged(file, _first_line(exc)) from exc
+    except ValueError as exc:
+        raise UnsupportedError(f"{file} is too large: {_first_line(exc)}") from exc
+
+
+def _deserialize(proto: onnx.ModelProto, file: Path) -> ir.Model:
+    try:
+        return ir.from_proto(proto)
+    except (ValueError, TypeError, KeyError) as exc:
+        raise _damaged(file, _first_line(exc)) from exc
+
+
+def _prepare(model: ir.Model) -> None:
+    """Scopes from node names; inputs that are only names of weights, and old shapes, dropped."""
+    graph = model.graph
+    weights = set(graph.initializers)
+    for value in [value for value in graph.inputs if value.name in weights]:
+        graph.inputs.remove(value)
+    for node in graph:
+        node.metadata_props.clear()
+        node.metadata_props[SCOPE] = layer_name(
+            node.name or (node.outputs[0].name if node.outputs else "") or ""
+        )
+        for value in node.outputs:
+            value.shape = None
+
+
+def _damaged(file: Path, reason: str) -> ModelFileError:
+    return ModelFileError(
+        f"{file} is not a valid ONNX model: {reason}", hint="export or download the file again"
+    )
+
+
+def _first_line(exc: BaseException) -> str:
+    lines: Sequence[str] = [line.strip() for line in str(exc).splitlines() if line.strip()]
+    return lines[0] if lines else type(exc).__name__

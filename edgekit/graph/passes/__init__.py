@@ -21,6 +21,7 @@ from edgekit.graph.passes.fold_constants import fold_constants
 from edgekit.graph.passes.fold_pads import fold_pads
 from edgekit.graph.passes.name_nodes import name_nodes
 from edgekit.graph.passes.normalize_activations import normalize_activations
+from edgekit.graph.passes.normalize_arithmetic import normalize_arithmetic
 from edgekit.graph.passes.normalize_classifier import normalize_classifier
 from edgekit.graph.passes.normalize_pooling import normalize_pooling
 from edgekit.graph.passes.normalize_views import normalize_views
@@ -36,6 +37,7 @@ PASSES: tuple[Pass, ...] = (
     fold_constants,
     remove_unused,
     remove_identities,
+    normalize_arithmetic,
     complete_attributes,
     explicit_padding,
     fold_pads,

@@ -1,4 +1,8 @@
-"""Write out what ONNX leaves to defaults: attributes of convolutions and pools, the bias of convolutions."""
+"""Write out what ONNX leaves to defaults, so that one meaning has one spelling.
+
+Attributes of convolutions and pools and the bias of convolutions are explicit; axes count from the front;
+attributes without effect on the result (a pool's ``storage_order``) are dropped.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,21 @@ from edgekit.graph.values import required, shape_of
 
 __all__ = ["complete_attributes"]
 
+_AXIS_DEFAULTS = {"Concat": 1, "Softmax": -1, "LogSoftmax": -1, "Split": 0, "Gather": 0, "ArgMax": 0}
+
 
 def complete_attributes(model: ir.Model) -> bool:
-    """Give ``Conv``, ``ConvTranspose``, ``MaxPool`` and ``AveragePool`` explicit attributes and biases."""
+    """Give convolutions and pools explicit attributes, convolutions a bias, and axes a plain number."""
     modified = False
     for node in model.graph:
         if node.op_type in ("Conv", "ConvTranspose"):
             modified |= _complete_conv(node)
         elif node.op_type in ("MaxPool", "AveragePool"):
             modified |= _complete_pool(node)
+        elif node.op_type in _AXIS_DEFAULTS:
+            rank = len(shape_of(required(node, 0)))
+            axis = node.attributes.get_int("axis", _AXIS_DEFAULTS[node.op_type])
+            modified |= with_attributes(node, {"axis": axis % rank})
     return modified
 
 
@@ -50,7 +60,9 @@ def _complete_pool(node: ir.Node) -> bool:
         return with_attributes(
             node, {**defaults, "count_include_pad": node.attributes.get_int("count_include_pad", 0)}
         )
-    return with_attributes(node, defaults)
+    # The order of indices, which no supported network returns.
+    dropped = node.attributes.pop("storage_order", None) is not None
+    return with_attributes(node, defaults) or dropped
 
 
 def _windows(node: ir.Node, rank: int) -> dict[str, list[int]]:

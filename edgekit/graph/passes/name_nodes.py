@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from itertools import pairwise
 
 import onnx_ir as ir
 
 from edgekit.graph.edit import SCOPE, scope_of
 from edgekit.graph.values import shape_of
 
-__all__ = ["name_nodes"]
+__all__ = ["layer_name", "name_nodes"]
 
 _ROLES: dict[str, tuple[str, ...]] = {
     "Conv": ("", "weight", "bias"),
@@ -100,6 +101,24 @@ def _name_constants(graph: ir.Graph, constants: list[ir.Value], used: set[str]) 
             role = roles[index] if index < len(roles) and roles[index] else "constant"
             value.name = _unique(f"{node.name}.{role}", used)
             graph.register_initializer(value)
+
+
+def layer_name(node_name: str) -> str:
+    """The layer's dotted name in a node name of a file.
+
+    Paths become dots. torch's older exporter writes ``/features/features.0/features.0.0/Conv``, which is
+    the layer ``features.0.0``.
+    """
+    parts = [part for part in re.split(r"[/:]", node_name) if part]
+    if node_name.startswith("/") and len(parts) > 1:
+        return ".".join(_without_repeats(parts[:-1]))
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", ".".join(parts))
+
+
+def _without_repeats(parts: list[str]) -> list[str]:
+    """Drop each part that the next one repeats as its own beginning."""
+    kept = [part for part, after in pairwise(parts) if not after.startswith(f"{part}.")]
+    return [*kept, parts[-1]]
 
 
 def _snake_case(op_type: str) -> str:
