@@ -6,28 +6,14 @@ Pure numpy on logits ``[images, classes]``; the same definitions for verificatio
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import InputError
+from edgekit.results import Parity
 
-__all__ = ["Parity", "agreement", "max_relative_error", "parity", "sqnr_db", "top_k"]
-
-
-@dataclass(frozen=True)
-class Parity:
-    """A file against its fp32 reference on the same images.
-
-    ``agreement`` is the share of images with the same top class, in percent; ``sqnr_db`` the ratio of
-    the reference's power to the difference's over all logits, in decibels (infinite when equal).
-    """
-
-    images: int
-    agreement: float
-    sqnr_db: float
-    max_relative_error: float
+__all__ = ["agreement", "max_relative_error", "parity", "sqnr_db", "top_k"]
 
 
 def parity(reference: npt.ArrayLike, test: npt.ArrayLike) -> Parity:

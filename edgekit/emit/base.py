@@ -10,16 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias, Union
+from typing import Literal, TypeAlias, Union
 
 import onnx_ir as ir
 
 from edgekit.options import Format, IoType, Precision, Preprocessing, TensorSpec
 
-__all__ = ["JSON", "EmitOptions", "Emitted", "Emitter"]
+__all__ = ["JSON", "EmitOptions", "Emitted", "Emitter", "OnnxOptions"]
 
 # Union because the alias is recursive: quoted members cannot be joined by | at run time.
 JSON: TypeAlias = Union[bool, int, float, str, "list[JSON]", "dict[str, JSON]", None]
+
+
+@dataclass(frozen=True)
+class OnnxOptions:
+    """What only ONNX files choose.
+
+    ``activation_type`` is how an int8 file writes its activations: ``"uint8"`` (zero points + 128) is
+    what onnxruntime's x86 kernels run, ``"int8"`` suits Arm and falls back to float on x86.
+    """
+
+    activation_type: Literal["uint8", "int8"] = "uint8"
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class EmitOptions:
     preprocessing: Preprocessing | None = None
     labels: tuple[str, ...] | None = None
     description: str = ""
+    onnx: OnnxOptions = OnnxOptions()
 
 
 @dataclass(frozen=True)

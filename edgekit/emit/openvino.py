@@ -1,0 +1,129 @@
+"""OpenVINO IR: an ``.xml`` with the graph and a ``.bin`` with the weights, made from our ONNX rendering.
+
+The file is converted by OpenVINO's own ONNX reader and model optimizations, the steps of
+``openvino.convert_model`` without its wrapper, which reports each use over the network.
+
+- ``fp32``: weights stay float32.
+- ``fp16``: weights stored as float16, widened when the model is compiled.
+- ``int8``: activations are ``FakeQuantize``, weights int8; the CPU plugin turns both into integer
+  kernels. SiLU and hard-swish run inside the epilogue of the convolution before them.
+- ``dynamic``: int8 weights with a scale for each output channel, computed in float32. Activations are
+  not quantized at run time: OpenVINO has no such thing for convolutions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+
+from edgekit.emit.base import JSON, EmitOptions, Emitted
+from edgekit.emit.onnx import serialize
+from edgekit.emit.openvino_census import check_integer, count_dtypes
+from edgekit.emit.openvino_metadata import describe
+from edgekit.emit.rendering import Recipe, render
+from edgekit.emit.renderings.clamps import drop_implied_clamps
+from edgekit.emit.renderings.silu import merge_silu
+from edgekit.emit.renderings.uint8_activations import shift_to_uint8
+from edgekit.emit.renderings.weights import store_int8
+from edgekit.errors import MissingExtraError, UnsupportedError
+from edgekit.files import atomic_folder
+
+__all__ = ["emit"]
+
+_RECIPE: Recipe = {
+    "fp32": (),
+    "fp16": (),
+    "int8": (drop_implied_clamps, merge_silu, shift_to_uint8),
+    "dynamic": (store_int8,),
+}
+_COUNTED_NAME = re.compile(r"(.*[A-Za-z])_\d+")
+
+
+def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
+    """Write ``model`` as ``path`` (``.xml``) and the ``.bin`` beside it, both or neither.
+
+    ``size_bytes`` counts both files; ``sha256`` is the ``.xml``'s, the ``.bin``'s is in ``details``.
+    Input and output are NCHW/NC and float32 unless an int8 file is asked for others.
+    Raises MissingExtraError without the package openvino, UnsupportedError for an option or operator
+    that OpenVINO cannot express, CheckError when an int8 file would compute in float, OutputError when
+    the files cannot be written.
+    """
+    rendered = render(model, options, _RECIPE)
+    converted = _convert(serialize(rendered.model))
+    if options.precision == "int8":
+        check_integer(converted)
+    _rename_counted(converted, keep=_names(rendered.model))
+    describe(converted, rendered, options)
+    _save(converted, path, compress=options.precision == "fp16")
+    weights = path.with_suffix(".bin")
+    return Emitted(
+        path=path,
+        format="openvino",
+        precision=options.precision,
+        size_bytes=path.stat().st_size + weights.stat().st_size,
+        sha256=_sha256(path),
+        input=rendered.input,
+        output=rendered.output,
+        dtypes=count_dtypes(_read(path)),
+        details=_details(weights),
+    )
+
+
+def _convert(onnx_bytes: bytes) -> Any:
+    """The ``openvino.Model`` of an ONNX file, optimized as ``openvino.convert_model`` does."""
+    try:
+        import openvino
+        from openvino._offline_transformations import apply_moc_transformations
+    except ImportError as exc:
+        raise MissingExtraError("openvino", "openvino", "writing an OpenVINO model") from exc
+    try:
+        model = openvino.Core().read_model(onnx_bytes)
+        apply_moc_transformations(model, cf=False, smart_reshape=True)
+    except RuntimeError as exc:
+        raise UnsupportedError(f"OpenVINO cannot convert the network: {exc}") from exc
+    return model
+
+
+def _names(model: ir.Model) -> set[str]:
+    return {str(named.name) for node in model.graph for named in (node, *node.inputs) if named is not None}
+
+
+def _rename_counted(model: Any, keep: set[str]) -> None:
+    """Number OpenVINO's invented names by their order in the graph.
+
+    It counts them across a whole process, and the same export should give the same file.
+    """
+    for index, node in enumerate(model.get_ordered_ops()):
+        name = node.get_friendly_name()
+        match = _COUNTED_NAME.fullmatch(name)
+        if match is not None and name not in keep:
+            node.set_friendly_name(f"{match[1]}_{index}")
+
+
+def _read(path: Path) -> Any:
+    import openvino
+
+    return openvino.Core().read_model(str(path))
+
+
+def _save(model: Any, path: Path, compress: bool) -> None:
+    import openvino
+
+    with atomic_folder(path.parent) as staging:
+        openvino.save_model(model, str(staging / path.name), compress_to_fp16=compress)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _details(weights: Path) -> dict[str, JSON]:
+    return {
+        "weights": weights.name,
+        "weights_size_bytes": weights.stat().st_size,
+        "weights_sha256": _sha256(weights),
+    }
