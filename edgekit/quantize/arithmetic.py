@@ -11,13 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.options import Preprocessing
+
 __all__ = [
     "INT8_MAX",
     "INT8_MIN",
     "WEIGHT_MAX",
     "ActivationParams",
     "activation_params",
+    "bias_floor",
     "dequantize",
+    "pixel_params",
     "quantize",
     "quantize_bias",
     "quantize_weight",
@@ -64,11 +68,22 @@ def activation_params(low: float, high: float) -> ActivationParams:
     return ActivationParams(scale, max(INT8_MIN, min(INT8_MAX, zero_point)))
 
 
+def pixel_params(preprocessing: Preprocessing) -> ActivationParams:
+    """Parameters of an input that is pixels: they hold 0 to 255 of every channel, whatever the images.
+
+    Where all channels share mean and std, each of the 256 pixel values has an integer of its own.
+    """
+    lows = [(0 - mean) / std for mean, std in zip(preprocessing.mean, preprocessing.std, strict=True)]
+    highs = [(1 - mean) / std for mean, std in zip(preprocessing.mean, preprocessing.std, strict=True)]
+    return activation_params(min(lows), max(highs))
+
+
 def quantize(values: FloatArray, params: ActivationParams) -> Int8Array:
     """Real numbers of any shape to int8, saturating."""
     integers = np.rint(values / np.float32(params.scale))
     integers += np.float32(params.zero_point)
-    return np.clip(integers, INT8_MIN, INT8_MAX, out=integers).astype(np.int8)
+    saturated: Int8Array = np.clip(integers, INT8_MIN, INT8_MAX, out=integers).astype(np.int8)
+    return saturated
 
 
 def dequantize(integers: Int8Array, params: ActivationParams) -> FloatArray:
@@ -102,14 +117,16 @@ def quantize_weight(weight: FloatArray, scale: FloatArray, *, axis: int = 0) -> 
 
 def bias_floor(bias: FloatArray, input_scale: float) -> FloatArray:
     """Smallest weight scale ``[channels]`` with which the bias still fits int32."""
-    return (np.abs(bias) / (input_scale * _INT32_MAX)).astype(np.float32) * np.float32(1.0001)
+    floor: FloatArray = (np.abs(bias) / (input_scale * _INT32_MAX)).astype(np.float32) * np.float32(1.0001)
+    return floor
 
 
 def quantize_bias(bias: FloatArray, input_scale: float, scale: FloatArray) -> Int32Array:
     """int32 bias ``[channels]`` at scale = input scale × weight scale, zero point 0."""
     integers = np.rint(bias.astype(np.float64) / (np.float64(input_scale) * scale.astype(np.float64)))
     assert np.abs(integers).max(initial=0) <= _INT32_MAX, "weight scales are widened for the bias"
-    return integers.astype(np.int32)
+    exact: Int32Array = integers.astype(np.int32)
+    return exact
 
 
 def _along(scale: FloatArray, ndim: int, axis: int) -> FloatArray:

@@ -21,7 +21,7 @@ _SAMPLED = 1 << 16  # numbers of one image that enter the histogram; extremes al
 
 @dataclass
 class Observer:
-    """Distribution of one value: exact ``low`` and ``high``, and ``counts`` of bins of ``width`` from ``start``."""
+    """Distribution of one value: exact ``low`` and ``high``, ``counts`` of bins from ``start`` on."""
 
     name: str
     low: float = np.inf
@@ -48,7 +48,8 @@ class Observer:
 
     def centers(self) -> npt.NDArray[np.float64]:
         """Middle of each bin."""
-        return self.start + (np.arange(BINS) + 0.5) * self.width
+        middles: npt.NDArray[np.float64] = self.start + (np.arange(BINS) + 0.5) * self.width
+        return middles
 
     def _cover(self, low: float, high: float) -> None:
         if self.width == 0.0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -20,13 +20,14 @@ from edgekit.quantize.ranges import RangeMethod, choose_params
 from edgekit.quantize.rewrite import rewrite
 from edgekit.quantize.sequential import quantize_constants
 
-__all__ = ["QuantizationReport", "QuantizationResult", "quantize"]
+__all__ = ["Observation", "QuantizationReport", "QuantizationResult", "observe", "quantize"]
 
 Progress = Callable[[str, int, int], None]
 
 _CANDIDATES: tuple[RangeMethod, ...] = ("minmax", "mse", "percentile")
 _CARRIED_BYTES = 160 << 20  # of the largest layer's float output over all images carried along
 _CARRIED_IMAGES = (8, 64)
+_DEFAULTS = QuantizeOptions()
 
 
 @dataclass(frozen=True)
@@ -47,44 +48,29 @@ class QuantizationResult:
     report: QuantizationReport
 
 
-def quantize(
-    model: ir.Model,
-    images: Iterable[FloatArray],
-    options: QuantizeOptions | None = None,
-    *,
-    input_params: ActivationParams | None = None,
-    progress: Progress | None = None,
-) -> QuantizationResult:
-    """Quantize a canonical fp32 graph to int8 with calibration images.
+@dataclass(frozen=True)
+class Observation:
+    """What calibration saw of a graph: the distribution of every quantized value, and some images.
 
-    ``images`` yields preprocessed float32 ``[1, C, H, W]`` arrays. ``input_params`` fixes the input's
-    parameters, when they follow from its preprocessing. Raises :class:`~edgekit.errors.UnsupportedError`
-    for an operator without an integer form and :class:`~edgekit.errors.InputError` for no images or
-    activations that are not finite.
+    ``carried`` are the images that go through the network again while it is quantized, float32 NCHW.
     """
-    chosen = options or QuantizeOptions()
+
+    plan: Plan
+    observers: Mapping[str, Observer]
+    carried: FloatArray
+    images: int
+
+
+def observe(
+    model: ir.Model, images: Iterable[FloatArray], *, progress: Progress | None = None, total: int = 0
+) -> Observation:
+    """Run a canonical fp32 graph on calibration images, float32 ``[1, C, H, W]`` each.
+
+    Statistics stream: memory does not grow with the number of images. ``total`` is only for ``progress``.
+    Raises :class:`~edgekit.errors.UnsupportedError` for an operator without an integer form and
+    :class:`~edgekit.errors.InputError` for no images or activations that are not finite.
+    """
     plan = make_plan(model)
-    observers, carried, count = _observe(model, plan, images, progress)
-    methods = _CANDIDATES if chosen.ranges == "auto" else (chosen.ranges,)
-    reference = GraphRunner(model, num_threads=None).run(carried)[model.graph.outputs[0].name or ""]
-    scores: dict[RangeMethod, float] = {}
-    results = {}
-    for method in methods:
-        params = _params(plan, observers, method, input_params)
-        constants, logits = quantize_constants(
-            model, plan, params, carried, replace(chosen, ranges=method), progress
-        )
-        scores[method] = sqnr_db(reference, logits)
-        results[method] = (params, constants)
-    best = max(methods, key=lambda method: scores[method])
-    report = QuantizationReport(best, scores, count, len(carried))
-    return QuantizationResult(rewrite(model, plan, *results[best]), report)
-
-
-def _observe(
-    model: ir.Model, plan: Plan, images: Iterable[FloatArray], progress: Progress | None
-) -> tuple[dict[str, Observer], FloatArray, int]:
-    """Statistics of every quantized value, the images that are carried along, and how many were seen."""
     observers = {name: Observer(name) for name in plan.values}
     runner = GraphRunner(model, plan.values, num_threads=None)
     limit = _carried_images(model, plan)
@@ -96,10 +82,37 @@ def _observe(
         if len(carried) < limit:
             carried.append(image)
         if progress is not None:
-            progress("calibrate", count, 0)
+            progress("calibrate", count, total)
     if not carried:
         raise InputError("no calibration image was given", hint="give a folder with at least one image")
-    return observers, np.concatenate(carried), count
+    return Observation(plan, observers, np.concatenate(carried), count)
+
+
+def quantize(
+    model: ir.Model,
+    observation: Observation,
+    options: QuantizeOptions = _DEFAULTS,
+    *,
+    input_params: ActivationParams | None = None,
+    progress: Progress | None = None,
+) -> QuantizationResult:
+    """Quantize a canonical fp32 graph to int8 by what :func:`observe` saw of it.
+
+    ``input_params`` fixes the input's parameters, when they follow from its preprocessing.
+    """
+    plan, carried = observation.plan, observation.carried
+    methods = _CANDIDATES if options.ranges == "auto" else (options.ranges,)
+    reference = GraphRunner(model, num_threads=None).run(carried)[model.graph.outputs[0].name or ""]
+    scores: dict[RangeMethod, float] = {}
+    results = {}
+    for method in methods:
+        params = _params(plan, observation.observers, method, input_params)
+        constants, logits = quantize_constants(model, plan, params, carried, options, progress)
+        scores[method] = sqnr_db(reference, logits)
+        results[method] = (params, constants)
+    best = max(methods, key=lambda method: scores[method])
+    report = QuantizationReport(best, scores, observation.images, len(carried))
+    return QuantizationResult(rewrite(model, plan, *results[best]), report)
 
 
 def _carried_images(model: ir.Model, plan: Plan) -> int:

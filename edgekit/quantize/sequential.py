@@ -157,8 +157,9 @@ class _Walk:
         per_tensor = layer.op_type == "Gemm" and not self._options.per_channel_linear
         floor = bias_floor(bias, source.scale) * np.float32(2)  # room for the bias correction
         if per_tensor:
-            return np.maximum(weight_scale(weight, axis=None), floor.max(initial=0))
-        return np.maximum(weight_scale(weight), floor)
+            floor = np.asarray(floor.max(initial=0), np.float32)
+        scale: FloatArray = np.maximum(weight_scale(weight, axis=None if per_tensor else 0), floor)
+        return scale
 
     def _round(self, layer: Layer, weight: FloatArray, scale: FloatArray, inputs: Int8Array) -> Int8Array:
         if self._options.rounding == "nearest":

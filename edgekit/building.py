@@ -1,0 +1,156 @@
+"""From MODEL to a canonical graph with what belongs to its weights: preprocessing, labels, warnings."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+from edgekit import source
+from edgekit.errors import InputError, MissingExtraError, ModelFileError
+from edgekit.graph.values import shape_of
+from edgekit.manifest import ManifestModel
+from edgekit.models.network import Network
+from edgekit.options import ExportOptions, Preprocessing
+from edgekit.source import ModuleFunction, OnnxFile
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Built", "build_graph"]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network ready to be quantized and emitted.
+
+    ``graph`` is canonical fp32. ``seconds`` are those of the stages ``build`` and ``capture``.
+    """
+
+    graph: ir.Model
+    model: ManifestModel
+    preprocessing: Preprocessing
+    labels: tuple[str, ...] | None
+    warnings: tuple[str, ...]
+    seconds: dict[str, float]
+
+
+def build_graph(model: str, options: ExportOptions) -> Built:
+    """Build, or read, what ``model`` names, with the weights that ``options`` ask for.
+
+    Raises what :func:`edgekit.source.parse` and :func:`edgekit.capture.capture` raise, and WeightsError
+    for weights that do not fit.
+    """
+    parsed = source.parse(model, options.scale)
+    if isinstance(parsed, Network):
+        return _build_network(parsed, options)
+    if isinstance(parsed, OnnxFile):
+        return _load_onnx(parsed)
+    return _call_function(parsed)
+
+
+def _build_network(network: Network, options: ExportOptions) -> Built:
+    start = time.perf_counter()
+    from edgekit.models import weights
+
+    built, info = weights.build(network, options.weights, options.seed)
+    finished = time.perf_counter()
+    graph = _capture(built, (1, *network.input_shape))
+    seconds = {"build": finished - start, "capture": time.perf_counter() - finished}
+    scale = network.scale
+    described = ManifestModel(
+        name=network.name,
+        width=scale.width,
+        depth=scale.depth,
+        resolution=scale.resolution,
+        num_classes=scale.num_classes,
+        weights=info.source,
+    )
+    return Built(graph, described, info.preprocessing, info.labels, info.warnings, seconds)
+
+
+def _load_onnx(file: OnnxFile) -> Built:
+    from edgekit.capture import load_onnx
+
+    start = time.perf_counter()
+    graph = load_onnx(file.path)
+    seconds = {"build": 0.0, "capture": time.perf_counter() - start}
+    return _foreign(graph, file.name, f"file:{file.path.name}", seconds)
+
+
+def _call_function(named: ModuleFunction) -> Built:
+    start = time.perf_counter()
+    module = _import_function(named)
+    built = time.perf_counter()
+    graph = _capture(module, _DEFAULT_INPUT)
+    seconds = {"build": built - start, "capture": time.perf_counter() - built}
+    return _foreign(graph, named.name, f"file:{named.module}:{named.function}", seconds)
+
+
+_DEFAULT_INPUT = (1, 3, 224, 224)
+
+
+def _import_function(named: ModuleFunction) -> nn.Module:
+    try:
+        module = importlib.import_module(named.module)
+    except ImportError as exc:
+        raise ModelFileError(
+            f"{named.module} cannot be imported: {exc}",
+            hint="the module has to be installed, or in a folder on PYTHONPATH",
+        ) from exc
+    function = getattr(module, named.function, None)
+    if not callable(function):
+        raise InputError(f"{named.module} has no function {named.function}")
+    result = function()
+    try:
+        from torch import nn
+    except ImportError as exc:
+        raise MissingExtraError("torch", "torch", "exporting a torch module") from exc
+    if not isinstance(result, nn.Module):
+        raise InputError(
+            f"{named.module}:{named.function} returned {type(result).__name__}, expected a torch.nn.Module"
+        )
+    return result
+
+
+def _capture(module: nn.Module, input_shape: tuple[int, ...]) -> ir.Model:
+    from edgekit.capture import capture
+
+    return capture(module.eval(), input_shape)
+
+
+def _foreign(graph: ir.Model, name: str, weights: str, seconds: dict[str, float]) -> Built:
+    """A network that came without preprocessing: the usual ImageNet one is assumed, and said so."""
+    if len(graph.graph.inputs) != 1 or len(graph.graph.outputs) != 1:
+        raise InputError(
+            f"{name} has {len(graph.graph.inputs)} inputs and {len(graph.graph.outputs)} outputs, expected "
+            "one image and one row of logits",
+            hint="cut the model down to its classifier",
+        )
+    _, channels, height, width = _image_shape(graph, name)
+    if height != width:
+        raise InputError(f"{name} takes images of {height} × {width}, expected a square")
+    classes = shape_of(graph.graph.outputs[0])[-1]
+    preprocessing = Preprocessing(resize_short_side=round(height * 256 / 224), crop=height)
+    if channels == 1:
+        preprocessing = Preprocessing(
+            preprocessing.resize_short_side, crop=height, color="L", mean=(0.5,), std=(0.5,)
+        )
+    warning = (
+        f"{name} does not say how images become its input: assumed are mean {preprocessing.mean} and "
+        f"std {preprocessing.std}; other ones lose accuracy"
+    )
+    described = ManifestModel(
+        name=name, width=1.0, depth=1.0, resolution=height, num_classes=classes, weights=weights
+    )
+    return Built(graph, described, preprocessing, None, (warning,), seconds)
+
+
+def _image_shape(graph: ir.Model, name: str) -> tuple[int, ...]:
+    shape = shape_of(graph.graph.inputs[0])
+    if len(shape) != 4 or shape[1] not in (1, 3):
+        raise InputError(f"{name} has an input of shape {list(shape)}, expected [1, 3 or 1, height, width]")
+    return shape

@@ -1,0 +1,179 @@
+"""Exported files on image files, each run by its own runtime as its manifest says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit import manifest, runtimes
+from edgekit.errors import ImageError, InputError
+from edgekit.images import SkippedImage, find_images, labelled_images, normalize, stream_pixels
+from edgekit.manifest import Manifest, ManifestArtifact
+from edgekit.options import Preprocessing, TensorSpec
+from edgekit.parity import agreement, sqnr_db, top_k
+from edgekit.results import Comparison, Evaluation
+
+__all__ = ["artifact_logits", "compare", "encode", "evaluate", "read_output"]
+
+Progress = Callable[[str, int, int], None]
+FloatArray = npt.NDArray[np.float32]
+PixelArray = npt.NDArray[np.uint8]
+
+
+def evaluate(
+    artifact: Path,
+    data: Path,
+    *,
+    num_threads: int = 1,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Top-1 and top-5 of an exported file on the labelled images in ``data``.
+
+    Raises ModelFileError for a file that cannot be run, ImageError for a folder without usable labelled
+    images, InputError for a label that the network does not have.
+    """
+    described, entry = manifest.of_artifact(Path(artifact))
+    images = labelled_images(data, _class_names(described, Path(artifact).parent))[:limit]
+    classes = dict(images)
+    paths, logits = _run(Path(artifact), described, entry, classes, num_threads, progress)
+    labels = _labels([classes[path] for path in paths], logits.shape[1])
+    top5 = top_k(logits, labels, min(5, logits.shape[1]))
+    return Evaluation(
+        Path(artifact), len(paths), top_k(logits, labels, 1), top5, skipped=len(images) - len(paths)
+    )
+
+
+def compare(
+    reference: Path,
+    artifact: Path,
+    data: Path,
+    *,
+    num_threads: int = 1,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Two exported files on the same images: how often they agree, and the logits' SQNR in dB.
+
+    ``data`` is a folder of images; where they are labelled the artifact's accuracy is given too.
+    Raises what :func:`evaluate` raises.
+    """
+    described, entry = manifest.of_artifact(Path(artifact))
+    classes = _classes_if_labelled(data, described, Path(artifact).parent)
+    images = find_images(data)[:limit]
+    paths, logits = _run(Path(artifact), described, entry, images, num_threads, progress)
+    other, other_entry = manifest.of_artifact(Path(reference))
+    _, expected = _run(Path(reference), other, other_entry, paths, num_threads, progress)
+    if expected.shape != logits.shape:
+        raise InputError(
+            f"{Path(reference).name} has {expected.shape[1]} classes, {Path(artifact).name} {logits.shape[1]}",
+            hint="compare two files of the same network",
+        )
+    top1 = top5 = None
+    if classes is not None:
+        labels = _labels([classes[path] for path in paths], logits.shape[1])
+        top1, top5 = top_k(logits, labels, 1), top_k(logits, labels, min(5, logits.shape[1]))
+    return Comparison(
+        Path(reference),
+        Path(artifact),
+        len(paths),
+        top1,
+        top5,
+        agreement(expected, logits),
+        sqnr_db(expected, logits),
+    )
+
+
+def artifact_logits(
+    path: Path,
+    entry_input: TensorSpec,
+    entry_output: TensorSpec,
+    batches: Iterable[FloatArray],
+    num_threads: int = 1,
+) -> FloatArray:
+    """Logits ``[images, classes]`` of a file for normalized float32 images ``[1, C, H, W]``."""
+    runner = runtimes.load(path, num_threads)
+    rows = [read_output(runner.run(encode(batch, entry_input)), entry_output) for batch in batches]
+    return np.stack(rows)
+
+
+def encode(batch: FloatArray, spec: TensorSpec) -> npt.NDArray[np.generic]:
+    """A normalized float32 ``[1, C, H, W]`` image as the input tensor that ``spec`` asks for."""
+    values = batch
+    if spec.scale is not None and spec.zero_point is not None:
+        info = np.iinfo(spec.dtype)
+        values = np.clip(np.rint(values / np.float32(spec.scale)) + spec.zero_point, info.min, info.max)
+    laid_out = values.transpose(0, 2, 3, 1) if spec.layout == "NHWC" else values
+    return np.ascontiguousarray(laid_out.astype(spec.dtype))
+
+
+def read_output(output: npt.NDArray[np.generic], spec: TensorSpec) -> FloatArray:
+    """An output tensor as real logits ``[classes]``."""
+    values = output.reshape(-1).astype(np.float32)
+    if spec.scale is None or spec.zero_point is None:
+        return values
+    reals: FloatArray = (values - np.float32(spec.zero_point)) * np.float32(spec.scale)
+    return reals
+
+
+def _run(
+    path: Path,
+    described: Manifest,
+    entry: ManifestArtifact,
+    images: Iterable[Path],
+    num_threads: int,
+    progress: Progress | None,
+) -> tuple[list[Path], FloatArray]:
+    """The images that could be read, and their logits."""
+    runner = runtimes.load(path, num_threads)
+    paths: list[Path] = []
+    rows: list[FloatArray] = []
+    wanted = list(images)
+    for image, batch in _batches(wanted, described.preprocessing, entry.input):
+        paths.append(image)
+        rows.append(read_output(runner.run(encode(batch, entry.input)), entry.output))
+        if progress is not None:
+            progress(path.name, len(paths), len(wanted))
+    if not rows:
+        raise ImageError("no image to run", hint="give a folder with at least one image")
+    return paths, np.stack(rows)
+
+
+def _batches(
+    images: Iterable[Path], preprocessing: Preprocessing, spec: TensorSpec
+) -> Iterator[tuple[Path, FloatArray]]:
+    skipped: list[SkippedImage] = []
+    for image, pixels in stream_pixels(images, preprocessing, skipped):
+        yield image, _network_input(pixels, preprocessing, spec)
+
+
+def _network_input(pixels: PixelArray, preprocessing: Preprocessing, spec: TensorSpec) -> FloatArray:
+    if spec.normalization == "embedded":
+        return np.ascontiguousarray(pixels.astype(np.float32).transpose(2, 0, 1))[None]
+    return np.ascontiguousarray(normalize(pixels, preprocessing).transpose(2, 0, 1))[None]
+
+
+def _classes_if_labelled(data: Path, described: Manifest, folder: Path) -> dict[Path, int] | None:
+    try:
+        return dict(labelled_images(data, _class_names(described, folder)))
+    except ImageError:
+        find_images(data)  # a folder without any image is still an error
+        return None
+
+
+def _class_names(described: Manifest, folder: Path) -> tuple[str, ...] | None:
+    if described.labels is None:
+        return None
+    return tuple((folder / described.labels).read_text(encoding="utf-8").splitlines())
+
+
+def _labels(labels: list[int], classes: int) -> npt.NDArray[np.int64]:
+    if max(labels) >= classes:
+        raise InputError(
+            f"an image is labelled {max(labels)}, and the network has classes 0 to {classes - 1}",
+            hint="evaluate on images labelled with the network's own class indices",
+        )
+    return np.asarray(labels, np.int64)

@@ -1,0 +1,200 @@
+"""The story in one screen: build, capture, calibrate, quantize, emit, verify."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from edgekit import manifest
+from edgekit.building import Built, build_graph
+from edgekit.emit import EmitOptions, Emitted, emit
+from edgekit.errors import InputError
+from edgekit.evaluation import compare, evaluate
+from edgekit.files import atomic_folder, write_atomically
+from edgekit.gates import check_drop
+from edgekit.graph.run import GraphRunner
+from edgekit.manifest import Manifest, ManifestArtifact
+from edgekit.options import ExportOptions, Format, Precision
+from edgekit.quantize import ActivationParams, QuantizationResult, observe, pixel_params, quantize
+from edgekit.quantize.calibration import CalibrationData, open_source
+from edgekit.results import Artifact, ExportResult, Parity
+from edgekit.target import resolve
+from edgekit.verification import check_same_answers, verify_artifact
+
+__all__ = ["compare", "evaluate", "export"]
+
+Progress = Callable[[str, int, int], None]
+FloatArray = npt.NDArray[np.float32]
+
+_SUFFIXES: dict[Format, str] = {"tflite": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
+_LABELS = "labels.txt"
+_HELD_BACK_INT8 = 50  # images that an int8 export is verified on
+_HELD_BACK_FLOAT = 8  # a float file differs from the network by rounding only
+
+
+def export(
+    model: str, options: ExportOptions = ExportOptions(), progress: Progress | None = None
+) -> ExportResult:
+    """Make files of ``model`` in the formats and precision of ``options``, each checked in its runtime.
+
+    The files, ``manifest.json`` and ``labels.txt`` appear in ``options.out_dir`` together or not at all.
+    Raises an :class:`~edgekit.errors.EdgekitError`: InputError for what cannot be used, CheckError when a
+    file does not answer like the network or ``max_drop`` is exceeded, OutputError when it cannot be written.
+    """
+    jobs = [(target.format, target.precision(options.precision)) for target in resolve(options.target)]
+    if (options.max_drop is None) != (options.data is None):
+        raise InputError("max_drop and data go together: a number of points, and a folder of labelled images")
+    clock = _Clock()
+    built = build_graph(model, options)
+    clock.seconds.update(built.seconds)
+    needs_int8 = any(precision == "int8" for _, precision in jobs)
+    with clock.stage("calibrate"):
+        data = open_source(options.calibration, built.preprocessing, options.samples, options.seed, progress)
+    quantized = _quantize(built, data, clock, progress) if needs_int8 else None
+    with atomic_folder(options.out_dir) as folder:
+        with clock.stage("emit"):
+            emitted = [_emit(built, quantized, job, options, folder) for job in jobs]
+        with clock.stage("verify"):
+            artifacts, warnings = _verify(built, data, emitted, needs_int8, progress)
+            check_drop(built, emitted, options, progress)
+        path = _write_manifest(built, artifacts, folder, options.out_dir)
+    return ExportResult(
+        model=built.model.name,
+        artifacts=tuple(replace(a, path=options.out_dir / a.path.name) for a in artifacts),
+        seconds=clock.finish(),
+        manifest=options.out_dir / path.name,
+        warnings=(*built.warnings, *_calibration_warnings(data, needs_int8), *warnings),
+    )
+
+
+@dataclass
+class _Clock:
+    """Seconds of each stage, and of all of them."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    start: float = field(default_factory=time.perf_counter)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def finish(self) -> dict[str, float]:
+        return {**self.seconds, "total": time.perf_counter() - self.start}
+
+
+def _quantize(
+    built: Built, data: CalibrationData, clock: _Clock, progress: Progress | None
+) -> QuantizationResult:
+    with clock.stage("calibrate"):
+        observation = observe(built.graph, data, progress=progress, total=len(data))
+    with clock.stage("quantize"):
+        params: ActivationParams = pixel_params(built.preprocessing)
+        return quantize(built.graph, observation, input_params=params, progress=progress)
+
+
+def _emit(
+    built: Built,
+    quantized: QuantizationResult | None,
+    job: tuple[Format, Precision],
+    options: ExportOptions,
+    folder: Path,
+) -> Emitted:
+    format_, precision = job
+    graph: ir.Model = quantized.model if quantized is not None and precision == "int8" else built.graph
+    emit_options = EmitOptions(
+        precision=precision,
+        input_type=options.input_type,
+        output_type=options.output_type,
+        name=built.model.name,
+        preprocessing=built.preprocessing,
+        labels=built.labels,
+        description=f"{built.model.name} at {built.model.resolution} × {built.model.resolution}, {precision}",
+    )
+    return emit(graph, folder / f"{built.model.name}_{precision}{_SUFFIXES[format_]}", format_, emit_options)
+
+
+def _verify(
+    built: Built,
+    data: CalibrationData,
+    emitted: Sequence[Emitted],
+    needs_int8: bool,
+    progress: Progress | None,
+) -> tuple[list[Artifact], list[str]]:
+    """Every file against the fp32 graph on images that did not calibrate, as far as there are any."""
+    held_back = data.held_back(_HELD_BACK_INT8 if needs_int8 else _HELD_BACK_FLOAT)
+    warnings = []
+    if held_back is None and needs_int8:
+        warnings.append(
+            f"all {len(data)} images calibrated, so the files are checked on the same ones: give more images "
+            "or fewer --samples to hold some back"
+        )
+    batches = list(held_back or data)
+    runner = GraphRunner(built.graph, num_threads=None)
+    reference = np.concatenate([next(iter(runner.run(batch).values())) for batch in batches])
+    artifacts, answers = [], []
+    for done, item in enumerate(emitted, 1):
+        parity, logits = verify_artifact(item, reference, batches)
+        answers.append((item, logits))
+        artifacts.append(
+            Artifact(
+                item.path,
+                item.format,
+                item.precision,
+                item.size_bytes,
+                item.sha256,
+                item.input,
+                item.output,
+                parity,
+            )
+        )
+        if progress is not None:
+            progress("verify", done, len(emitted))
+    check_same_answers(answers)
+    return artifacts, warnings
+
+
+def _artifact(emitted: Emitted, parity: Parity) -> Artifact:
+    return Artifact(
+        path=emitted.path,
+        format=emitted.format,
+        precision=emitted.precision,
+        size_bytes=emitted.size_bytes,
+        sha256=emitted.sha256,
+        input=emitted.input,
+        output=emitted.output,
+        parity=parity,
+    )
+
+
+def _calibration_warnings(data: CalibrationData, needs_int8: bool) -> list[str]:
+    if not needs_int8:
+        return []
+    warnings = []
+    if data.is_synthetic:
+        warnings.append(f"calibrated on {data.description}: give --calibration FOLDER with your own images")
+    if data.skipped:
+        names = ", ".join(skipped.path.name for skipped in data.skipped[:3])
+        warnings.append(f"{len(data.skipped)} calibration images could not be read: {names}")
+    return warnings
+
+
+def _write_manifest(built: Built, artifacts: Sequence[Artifact], folder: Path, out_dir: Path) -> Path:
+    entries = tuple(
+        ManifestArtifact(a.path.name, a.format, a.precision, a.size_bytes, a.sha256, a.input, a.output)
+        for a in artifacts
+    )
+    labels = None
+    if built.labels is not None:
+        labels = _LABELS
+        write_atomically(folder / _LABELS, "\n".join(built.labels) + "\n")
+    described = Manifest(built.model, built.preprocessing, labels, entries)
+    return manifest.write(manifest.extend(out_dir, described), folder)
