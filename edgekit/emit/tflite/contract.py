@@ -79,6 +79,16 @@ CONSTRAINTS: dict[str, tuple[tuple[str, Check], ...]] = {
 """Operator → its constraints, each a sentence and a check of (inputs, output)."""
 
 
+def _check_scales(program: Program) -> None:
+    """Delegates refuse a scale that is not a positive normal number, even of a channel that is all zeros."""
+    for tensor in program.tensors:
+        if tensor.quantization is None:
+            continue
+        scale = tensor.quantization.scale
+        if not np.all(np.isfinite(scale) & (scale >= np.finfo(np.float32).tiny)):
+            raise CheckError(f"{tensor.name} has the scale {scale.min():g}, expected positive normal numbers")
+
+
 def _check_operator(operator: Operator, tensors: list[Tensor]) -> None:
     inputs = [tensors[index] for index in operator.inputs]
     output = tensors[operator.outputs[0]]
@@ -100,6 +110,7 @@ def _check_no_float_inside(program: Program) -> None:
 
 def check_integer_program(program: Program) -> None:
     """Raise CheckError unless every operator computes in integers and obeys its constraints."""
+    _check_scales(program)
     for operator in program.operators:
         _check_operator(operator, program.tensors)
     _check_no_float_inside(program)

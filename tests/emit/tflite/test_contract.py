@@ -53,6 +53,12 @@ def test_wrong_weights_or_bias_are_refused(code: str, wrong: dict[str, Any]) -> 
         check_integer_program(program_of(code, Quantization.per_tensor(1.0, 0), **wrong))
 
 
+@pytest.mark.parametrize("scale", [0.0, -0.5, 1e-39, np.inf, np.nan])
+def test_a_scale_that_no_delegate_takes_is_refused(scale: float) -> None:
+    with pytest.raises(CheckError, match="y has the scale"):
+        check_integer_program(program_of("ADD", Quantization.per_tensor(scale, 0)))
+
+
 def test_a_float_tensor_inside_is_refused() -> None:
     program = program_of("ADD", Quantization.per_tensor(1.0, 0))
     program.add_tensor("stray", (1,), np.float32)
