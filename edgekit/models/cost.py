@@ -38,6 +38,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import mul
 from typing import Any, NamedTuple
 
 from edgekit.models.layers import (
@@ -115,26 +116,26 @@ def weight_bytes(weights: int, biases: int, precision: Precision) -> int:
 def cost(network: Network, precision: Precision = "fp32") -> Cost:
     """The totals of ``network``."""
     params = macs = weights = biases = peak = 0
-    for run in network.runs:
-        form = _form(run.site.structure)
-        areas = [height * width for height, width in run.site.sizes]
-        weights += run.count * _value(form.weights, areas)
-        macs += run.count * _value(form.macs, areas)
-        params += run.count * (_value(form.weights, areas) + form.other_params)
-        biases += run.count * form.biases
-        peak = max(peak, *[_value(live, areas) for live in form.peaks])
+    for _, count, site in network.runs:
+        form = _form(site.structure)
+        areas = [height * width for height, width in site.sizes]
+        weights += count * sum(map(mul, form.weights, areas))
+        macs += count * sum(map(mul, form.macs, areas))
+        biases += count * form.biases
+        params += count * form.other_params
+        peak = max(peak, *[sum(map(mul, live, areas)) for live in form.peaks])
     return Cost(
         network,
         precision,
-        params,
+        params + weights,
         macs,
         weight_bytes(weights, biases, precision),
         peak * activation_itemsize(precision),
     )
 
 
-_Linear = tuple[tuple[int, int], ...]
-"""A sum over extents: (extent, factor of its area)."""
+_Linear = tuple[int, ...]
+"""The factor of each extent's area in a sum over extents."""
 
 
 class _Step(NamedTuple):
@@ -164,10 +165,6 @@ class _Form(NamedTuple):
     other_params: int
 
 
-def _value(form: _Linear, areas: Sequence[int]) -> int:
-    return sum([factor * areas[extent] for extent, factor in form])
-
-
 def _row(block: str, step: _Step, site: Site, itemsize: int) -> CostRow:
     shape = site.shape(step.out)
     area = math.prod(site.sizes[step.weights_extent])
@@ -195,8 +192,8 @@ def _form(structure: Structure) -> _Form:
         extent = step.out.extent if step.weights_extent == POINT_EXTENT else step.weights_extent
         macs[extent] += step.out.channels * step.products
     return _Form(
-        tuple(weights.items()),
-        tuple(macs.items()),
+        _factors(weights),
+        _factors(macs),
         _peaks(steps),
         sum(step.biases for step in steps),
         sum(step.other_params for step in steps),
@@ -281,7 +278,11 @@ def _peaks(steps: Sequence[_Step]) -> tuple[_Linear, ...]:
         for tensor in {step.out, *step.inputs}:
             if last_use[tensor.name] == index:
                 live[tensor.extent] -= tensor.channels
-    return tuple(tuple(moment.items()) for moment in _undominated(moments))
+    return tuple(_factors(moment) for moment in _undominated(moments))
+
+
+def _factors(sums: Counter[int]) -> _Linear:
+    return tuple(sums[extent] for extent in range(max(sums) + 1))
 
 
 def _undominated(moments: list[Counter[int]]) -> list[Counter[int]]:

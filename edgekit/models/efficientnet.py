@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
+from functools import lru_cache, partial
+from itertools import chain
 from typing import NamedTuple
 
 from edgekit.models.blocks import Classifier, ConvBlock, InvertedResidual
 from edgekit.models.layers import ActivationKind
 from edgekit.models.entry import Entry, Published
-from edgekit.models.network import Convention, Unit
+from edgekit.models.network import Convention, Unit, repeated
 from edgekit.models.scale import Scale, round_channels, round_repeats
 
 __all__ = [
@@ -109,14 +111,11 @@ def scale_rows(rows: tuple[MBConvRow, ...], scale: Scale) -> tuple[MBConvRow, ..
     )
 
 
-def _stages(rows: tuple[MBConvRow, ...], activation: ActivationKind) -> list[Unit]:
-    units = []
-    for row in rows:
-        for stride, repeat in ((row.stride, 1), (1, row.repeats - 1)):
-            block = InvertedResidual(row.channels, row.expand, row.kernel, stride, activation, row.se_ratio)
-            if repeat:
-                units.append(Unit("blocks.", block, repeat))
-    return units
+@lru_cache(maxsize=1 << 12, typed=True)  # a search meets the same scaled rows over and over
+def _stage(row: MBConvRow, activation: ActivationKind) -> tuple[Unit, ...]:
+    first = InvertedResidual(row.channels, row.expand, row.kernel, row.stride, activation, row.se_ratio)
+    other = replace(first, stride=1)
+    return repeated("blocks.", first, other, row.repeats)
 
 
 def _network(
@@ -126,7 +125,7 @@ def _network(
     head = round_channels(HEAD_CHANNELS, ends_width)
     return (
         Unit("stem", ConvBlock(stem, kernel=3, stride=2, activation=activation)),
-        *_stages(scale_rows(rows, scale), activation),
+        *chain.from_iterable(_stage(row, activation) for row in scale_rows(rows, scale)),
         Unit("head", ConvBlock(head, kernel=1, stride=1, activation=activation)),
         Unit("classifier", Classifier(scale.num_classes, dropout)),
     )

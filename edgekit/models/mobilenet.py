@@ -6,11 +6,14 @@ which change the resolution or the width alone, stay one block. The papers have 
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from edgekit.models.blocks import Classifier, ConvBlock, InvertedResidual, SeparableConv
 from edgekit.models.entry import Entry, Published
-from edgekit.models.network import Unit
+from edgekit.models.network import Unit, repeated
 from edgekit.models.scale import Scale, round_channels, round_repeats
 
 __all__ = [
@@ -100,32 +103,36 @@ def scale_v2(rows: tuple[V2Row, ...], scale: Scale) -> tuple[V2Row, ...]:
     )
 
 
+@lru_cache(maxsize=1 << 12, typed=True)  # a search meets the same scaled rows over and over
+def _stage(row: SeparableRow | V2Row) -> tuple[Unit, ...]:
+    first: SeparableConv | InvertedResidual
+    if isinstance(row, SeparableRow):
+        first = SeparableConv(row.channels, row.stride)
+    else:
+        first = InvertedResidual(row.channels, row.expand, kernel=3, stride=row.stride, activation="relu6")
+    return repeated("blocks.", first, replace(first, stride=1), row.repeats)
+
+
 def mobilenet_v1(scale: Scale) -> tuple[Unit, ...]:
     """MobileNet v1: every layer is scaled by the width, the last included."""
     stem = round_channels(V1_STEM_CHANNELS, scale.width)
-    units = [Unit("stem", ConvBlock(stem, kernel=3, stride=2, activation="relu"))]
-    for row in scale_v1(MOBILENET_V1, scale):
-        units.append(Unit("blocks.", SeparableConv(row.channels, row.stride)))
-        if row.repeats > 1:
-            units.append(Unit("blocks.", SeparableConv(row.channels, stride=1), row.repeats - 1))
-    units.append(Unit("classifier", Classifier(scale.num_classes, dropout=0.001)))
-    return tuple(units)
+    return (
+        Unit("stem", ConvBlock(stem, kernel=3, stride=2, activation="relu")),
+        *chain.from_iterable(map(_stage, scale_v1(MOBILENET_V1, scale))),
+        Unit("classifier", Classifier(scale.num_classes, dropout=0.001)),
+    )
 
 
 def mobilenet_v2(scale: Scale) -> tuple[Unit, ...]:
     """MobileNet v2: the head keeps its 1280 channels at widths below 1 (section 6.1)."""
     stem = round_channels(V2_STEM_CHANNELS, scale.width)
     head = round_channels(V2_HEAD_CHANNELS, max(1.0, scale.width))
-    units = [Unit("stem", ConvBlock(stem, kernel=3, stride=2, activation="relu6"))]
-    for row in scale_v2(MOBILENET_V2, scale):
-        first = InvertedResidual(row.channels, row.expand, kernel=3, stride=row.stride, activation="relu6")
-        units.append(Unit("blocks.", first))
-        if row.repeats > 1:
-            other = InvertedResidual(row.channels, row.expand, kernel=3, stride=1, activation="relu6")
-            units.append(Unit("blocks.", other, row.repeats - 1))
-    units.append(Unit("head", ConvBlock(head, kernel=1, stride=1, activation="relu6")))
-    units.append(Unit("classifier", Classifier(scale.num_classes, dropout=0.2)))
-    return tuple(units)
+    return (
+        Unit("stem", ConvBlock(stem, kernel=3, stride=2, activation="relu6")),
+        *chain.from_iterable(map(_stage, scale_v2(MOBILENET_V2, scale))),
+        Unit("head", ConvBlock(head, kernel=1, stride=1, activation="relu6")),
+        Unit("classifier", Classifier(scale.num_classes, dropout=0.2)),
+    )
 
 
 ENTRIES = {

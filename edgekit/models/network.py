@@ -28,6 +28,7 @@ __all__ = [
     "Size",
     "Structure",
     "Unit",
+    "repeated",
     "split_padding",
     "structure",
 ]
@@ -35,7 +36,7 @@ __all__ = [
 Size = tuple[int, int]
 """(height, width)"""
 Padding = Literal["torch", "same"]
-"""``torch``: ``(kernel - 1) // 2`` on both sides. ``same``: TensorFlow's SAME, odd pixels at the end."""
+"""``torch``: ``kernel // 2`` on both sides. ``same``: TensorFlow's SAME, odd pixels at the end."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,13 @@ class Unit:
     name: str
     block: Block
     repeat: int = 1
+
+
+def repeated(name: str, first: Block, other: Block, repeats: int) -> tuple[Unit, ...]:
+    """A stage of ``repeats`` blocks whose first differs, as one that strides does."""
+    if first == other:
+        return (Unit(name, first, repeats),)
+    return (Unit(name, first), Unit(name, other, repeats - 1))[: min(repeats, 2)]
 
 
 @dataclass(frozen=True)
@@ -67,12 +75,10 @@ class Structure:
     output: Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class Site:
+class Site(NamedTuple):
     """A block's structure at its place in a network. ``sizes[i]`` is what extent ``i`` measures."""
 
     structure: Structure
-    in_channels: int
     sizes: tuple[Size, ...]
     convention: Convention
 
@@ -112,33 +118,30 @@ def structure(block: Block, in_channels: int) -> Structure:
 
 
 def split_padding(padding: Padding, size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Zeros before and after ``size`` pixels."""
+    """Zeros before and after ``size`` pixels; either way ``ceil(size / stride)`` windows fit."""
     if padding == "torch":
-        return (kernel - 1) // 2, (kernel - 1) // 2
+        return kernel // 2, kernel // 2
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
 
 
-def _slide(window: Window, axis: int, size: int, padding: Padding) -> int:
+def _slide(window: Window, axis: int, size: int) -> int:
     """How many windows fit ``size`` pixels of one axis."""
     kernel, stride = window.kernel[axis], window.stride[axis]
-    if size < stride:
-        raise _TooSmallError
     if window.padded:
-        size += sum(split_padding(padding, size, kernel, stride))
-    steps = -((kernel - size) // stride) if window.ceil else (size - kernel) // stride
-    if steps < 0:
+        steps = (size - 1) // stride
+    else:
+        steps = -((kernel - size) // stride) if window.ceil else (size - kernel) // stride
+    if size < stride or steps < 0:
         raise _TooSmallError
     return steps + 1
 
 
-def _sizes(windows: tuple[Window, ...], size: Size, padding: Padding) -> tuple[Size, ...]:
+def _sizes(windows: tuple[Window, ...], size: Size) -> tuple[Size, ...]:
     sizes = [size, (1, 1)]
     for window in windows:
         height, width = sizes[window.source]
-        out = _slide(window, 0, height, padding)
-        square = height == width and window.kernel[0] == window.kernel[1]
-        sizes.append((out, out if square else _slide(window, 1, width, padding)))
+        sizes.append((_slide(window, 0, height), _slide(window, 1, width)))
     return tuple(sizes)
 
 
@@ -214,7 +217,7 @@ def _runs(units: tuple[Unit, ...], shape: tuple[int, int, int], convention: Conv
         left = unit.repeat
         while left:
             known = structure(unit.block, channels)
-            site = Site(known, channels, _sizes(known.windows, size, convention.padding), convention)
+            site = Site(known, _sizes(known.windows, size), convention)
             after = (known.output.channels, site.sizes[known.output.extent])
             count = left if after == (channels, size) else 1
             yield Run(unit, count, site)

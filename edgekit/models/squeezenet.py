@@ -6,7 +6,7 @@ repeat (n > 1), rounded up. The paper has neither multiplier.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from edgekit.models.blocks import ConvBlock, ConvClassifier, Fire, MaxPool
@@ -99,6 +99,7 @@ def scale_rows(rows: tuple[Row, ...], scale: Scale) -> tuple[Row, ...]:
     return tuple(_scale_row(row, scale) for row in rows)
 
 
+@lru_cache(maxsize=1 << 12, typed=True)  # a search meets the same scaled rows over and over
 def _unit(row: Row) -> Unit:
     if isinstance(row, StemRow):
         stem = ConvBlock(row.channels, row.kernel, row.stride, activation="relu", norm=False, padded=False)

@@ -124,8 +124,8 @@ class Tape:
     def _extent(self, window: Window) -> int:
         """The number of the extent that ``window`` leaves, equal windows sharing one."""
         odd = window.kernel[0] % 2 == window.kernel[1] % 2 == 1
-        unchanged = window.stride == (1, 1) and (window.kernel == (1, 1) or (window.padded and odd))
-        if unchanged:
+        assert odd or not window.padded, "the two paddings leave equal sizes for odd kernels only"
+        if window.stride == (1, 1) and (window.padded or window.kernel == (1, 1)):
             return window.source
         if window not in self.windows:
             self.windows.append(window)
