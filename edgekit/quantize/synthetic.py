@@ -117,7 +117,11 @@ def _colors(rng: np.random.Generator, count: int) -> FloatArray:
     # Neither black nor white can be colored; photographs vary most from yellow to blue.
     room = 1.2 * np.sqrt(lightness * (1 - lightness)) + 0.1
     yellow, red = hue[0] * room, 0.6 * hue[1] * room
-    rgb = [lightness + 0.4 * yellow + 0.6 * red, lightness + 0.2 * yellow - 0.4 * red, lightness - 0.9 * yellow]
+    rgb = [
+        lightness + 0.4 * yellow + 0.6 * red,
+        lightness + 0.2 * yellow - 0.4 * red,
+        lightness - 0.9 * yellow,
+    ]
     return np.stack(rgb, axis=-1).astype(np.float32)
 
 
@@ -131,7 +135,8 @@ def _shading(rng: np.random.Generator, leaves: _Leaves, labels: LabelArray) -> F
     plane[:, 1:] = across, down, -(across * leaves.x + down * leaves.y)
     across, down, offset = plane[:, labels]
     center = _pixel_centers(len(labels))
-    return 1 + np.clip(across * center[None] + down * center[:, None] + offset, -0.7, 0.7)
+    light: FloatArray = 1 + np.clip(across * center[None] + down * center[:, None] + offset, -0.7, 0.7)
+    return light
 
 
 def _texture(rng: np.random.Generator, labels: LabelArray, seed: int) -> FloatArray:
@@ -144,7 +149,8 @@ def _texture(rng: np.random.Generator, labels: LabelArray, seed: int) -> FloatAr
     place = np.arange(size)
     y = (place[:, None] + shift_y[labels]) % size
     x = (place[None] + shift_x[labels]) % size
-    return amplitude[labels] * bank[texture[labels], y, x]
+    added: FloatArray = amplitude[labels] * bank[texture[labels], y, x]
+    return added
 
 
 @lru_cache(maxsize=2)
@@ -178,7 +184,8 @@ def _stripes(rng: np.random.Generator, size: int) -> FloatArray:
 
 
 def _standardized(values: npt.NDArray[np.float64]) -> FloatArray:
-    return ((values - values.mean()) / values.std()).astype(np.float32)
+    standardized: FloatArray = ((values - values.mean()) / values.std()).astype(np.float32)
+    return standardized
 
 
 def _rolled(rng: np.random.Generator, texture: FloatArray) -> FloatArray:
@@ -195,7 +202,8 @@ def _photograph(rng: np.random.Generator, scene: FloatArray) -> PixelArray:
     mean = scene.mean()
     contrast, exposure = np.exp(rng.normal(0, 0.25)), rng.normal(0, 0.08)
     levels = (scene - mean) * np.float32(255 * contrast) + np.float32(255 * (mean + exposure))
-    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    pixels: PixelArray = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return pixels
 
 
 def _blur(scene: FloatArray, softness: np.float32, axis: int) -> FloatArray:
