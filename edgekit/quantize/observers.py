@@ -16,7 +16,7 @@ from edgekit.errors import InputError
 __all__ = ["BINS", "Observer"]
 
 BINS = 2048
-_SAMPLED = 1 << 16  # numbers of one image that enter the histogram; extremes always see all
+_SAMPLED = 1 << 14  # numbers of one image that enter the histogram; extremes always see all
 
 
 @dataclass
