@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from edgekit import source
-from edgekit.errors import InputError, MissingExtraError, ModelFileError
+from edgekit.errors import InputError
 from edgekit.graph.values import shape_of
 from edgekit.manifest import ManifestModel
 from edgekit.models.network import Network
@@ -76,44 +75,18 @@ def _load_onnx(file: OnnxFile) -> Built:
     from edgekit.capture import load_onnx
 
     start = time.perf_counter()
-    graph = load_onnx(file.path)
+    graph = load_onnx(file.path, resolution=file.resolution)
     seconds = {"build": 0.0, "capture": time.perf_counter() - start}
     return _foreign(graph, file.name, f"file:{file.path.name}", seconds)
 
 
 def _call_function(named: ModuleFunction) -> Built:
     start = time.perf_counter()
-    module = _import_function(named)
+    module = source.call(named)
     built = time.perf_counter()
-    graph = _capture(module, _DEFAULT_INPUT)
+    graph = _capture(module, named.input_shape)
     seconds = {"build": built - start, "capture": time.perf_counter() - built}
     return _foreign(graph, named.name, f"file:{named.module}:{named.function}", seconds)
-
-
-_DEFAULT_INPUT = (1, 3, 224, 224)
-
-
-def _import_function(named: ModuleFunction) -> nn.Module:
-    try:
-        module = importlib.import_module(named.module)
-    except ImportError as exc:
-        raise ModelFileError(
-            f"{named.module} cannot be imported: {exc}",
-            hint="the module has to be installed, or in a folder on PYTHONPATH",
-        ) from exc
-    function = getattr(module, named.function, None)
-    if not callable(function):
-        raise InputError(f"{named.module} has no function {named.function}")
-    result = function()
-    try:
-        from torch import nn
-    except ImportError as exc:
-        raise MissingExtraError("torch", "torch", "exporting a torch module") from exc
-    if not isinstance(result, nn.Module):
-        raise InputError(
-            f"{named.module}:{named.function} returned {type(result).__name__}, expected a torch.nn.Module"
-        )
-    return result
 
 
 def _capture(module: nn.Module, input_shape: tuple[int, ...]) -> ir.Model:
