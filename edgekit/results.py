@@ -22,7 +22,6 @@ __all__ = [
     "Description",
     "Evaluation",
     "ExportResult",
-    "LayerError",
     "LayerRow",
     "ModelRow",
     "Parity",
@@ -128,24 +127,12 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class LayerError:
-    """The error of one layer's output, in dB of its signal; the higher, the better."""
-
-    name: str
-    op: str
-    sqnr_db: float
-
-    def to_json(self) -> dict[str, JSON]:
-        return {"name": self.name, "op": self.op, "sqnr_db": _rounded(self.sqnr_db, 2)}
-
-
-@dataclass(frozen=True)
 class Comparison:
     """A file against a reference on the same images: its accuracy, and how far the two agree.
 
     ``top1`` and ``top5`` belong to ``artifact``, in percent, and are ``None`` for images without labels.
     ``agreement`` is how often both name the same class, in percent; ``sqnr_db`` the signal-to-
-    quantization-noise ratio of the logits. ``layers`` is ``None`` unless it was asked for.
+    quantization-noise ratio of the logits in dB, infinite for equal ones.
     """
 
     reference: Path
@@ -155,10 +142,9 @@ class Comparison:
     top5: float | None
     agreement: float
     sqnr_db: float
-    layers: tuple[LayerError, ...] | None = None
 
     def to_json(self) -> dict[str, JSON]:
-        values: dict[str, JSON] = {
+        return {
             "artifact": self.artifact.as_posix(),
             "images": self.images,
             "top1": _rounded(self.top1, 2),
@@ -166,9 +152,6 @@ class Comparison:
             "agreement": _rounded(self.agreement, 2),
             "sqnr_db": _rounded(self.sqnr_db, 2),
         }
-        if self.layers is not None:
-            values["layers"] = [layer.to_json() for layer in self.layers]
-        return values
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from edgekit import model_file
 from edgekit.errors import InputError, ModelFileError, UnknownNameError
 from edgekit.models import zoo
 from edgekit.models.network import Network
@@ -70,6 +69,8 @@ def parse(model: str, change: ScaleChange = ScaleChange()) -> Source:
     """
     suffix = Path(model).suffix.lower()
     if suffix == ".toml":
+        from edgekit import model_file  # brings a TOML reader, which names of the zoo do without
+
         file = model_file.read(Path(model))
         return zoo.network(file.model, change.apply(file.scale))
     if suffix == ".onnx":

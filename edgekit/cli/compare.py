@@ -10,7 +10,6 @@ import typer
 from edgekit import pipeline
 from edgekit.cli import console
 from edgekit.cli.arguments import Artifact, Data, Json
-from edgekit.cli.console import Column
 from edgekit.cli.progress import watch
 from edgekit.results import Comparison
 
@@ -26,12 +25,11 @@ def _compare(
     ],
     artifact: Artifact,
     data: Data,
-    layers: Annotated[bool, typer.Option("--layers", help="Also the error of every layer.")] = False,
     json: Json = False,
 ) -> None:
     """How far an exported file agrees with another on the same images."""
     with watch() as progress:
-        result = pipeline.compare(reference, artifact, data, layers=layers, progress=progress)
+        result = pipeline.compare(reference, artifact, data, progress=progress)
     if json:
         console.print_json(result.to_json())
     else:
@@ -50,12 +48,6 @@ def _print(result: Comparison) -> None:
             "SQNR": f"{result.sqnr_db:.2f} dB",
         }
     )
-    if result.layers is not None:
-        console.print_line()
-        console.print_table(
-            (Column("layer"), Column("op"), Column("SQNR dB", is_number=True)),
-            [(layer.name, layer.op, f"{layer.sqnr_db:.1f}") for layer in result.layers],
-        )
 
 
 def _percent(value: float | None) -> str:

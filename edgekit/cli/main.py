@@ -18,7 +18,7 @@ from edgekit import __version__
 from edgekit.cli import console
 from edgekit.errors import UnknownNameError
 
-__all__ = ["COMMANDS", "Entry", "main"]
+__all__ = ["COMMANDS", "Entry", "LazyGroup", "main"]
 
 
 class Entry(NamedTuple):
