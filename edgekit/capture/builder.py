@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from edgekit.graph.edit import SCOPE
 from edgekit.graph.ops import OPSET, infer_types
-from edgekit.graph.values import Array, AttributeValue, Shape, add_initializer
+from edgekit.graph.values import Array, AttributeValue, Shape, add_initializer, new_node
 
 __all__ = ["GraphBuilder"]
 
@@ -46,7 +46,7 @@ class GraphBuilder:
         attributes: Mapping[str, AttributeValue] | None = None,
     ) -> ir.Value:
         """Append a node with one output; returns the output with shape and dtype."""
-        node = ir.node(op_type, inputs, attributes, metadata_props={SCOPE: self.scope})
+        node = new_node(op_type, inputs, attributes, {SCOPE: self.scope})
         self.graph.append(node)
         node.name = self.scope or node.outputs[0].name
         infer_types(node)

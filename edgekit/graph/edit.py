@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgekit.graph.ops import infer_types
-from edgekit.graph.values import Array, AttributeValue, add_initializer
+from edgekit.graph.values import Array, AttributeValue, add_initializer, attribute, new_node
 
 __all__ = [
     "SCOPE",
@@ -41,7 +41,7 @@ def add_before(
 ) -> ir.Value:
     """Insert a node in front of ``place``, in its scope; returns its output with shape and dtype."""
     graph = _graph_of(place)
-    node = ir.node(op_type, inputs, attributes, metadata_props=dict(place.metadata_props))
+    node = new_node(op_type, inputs, attributes, place.metadata_props)
     graph.insert_before(place, node)
     node.name = node.outputs[0].name
     infer_types(node)
@@ -71,7 +71,7 @@ def with_attributes(node: ir.Node, attributes: Mapping[str, AttributeValue]) -> 
         old = node.attributes.get(name)
         if old is not None and _plain(old.value) == _plain(value):
             continue
-        node.attributes.add(ir.convenience.convert_attribute(name, value))
+        node.attributes.add(attribute(name, value))
         modified = True
     return modified
 

@@ -6,7 +6,7 @@ helpers say so in one place: they return plain tuples and arrays, and raise when
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,9 @@ __all__ = [
     "Shape",
     "add_initializer",
     "array_of",
+    "attribute",
     "is_static",
+    "new_node",
     "only_reader",
     "op_of",
     "required",
@@ -71,6 +73,35 @@ def op_of(value: ir.Value | None) -> str:
     return producer.op_type if producer is not None else ""
 
 
+def attribute(name: str, value: AttributeValue) -> ir.Attr:
+    """A node attribute of the type that the Python value stands for; an empty sequence is of integers."""
+    if isinstance(value, str):
+        return ir.AttrString(name, value)
+    if isinstance(value, (int, np.integer)):
+        return ir.AttrInt64(name, int(value))
+    if isinstance(value, float):
+        return ir.AttrFloat32(name, value)
+    if any(isinstance(item, float) for item in value):
+        return ir.AttrFloat32s(name, [float(item) for item in value])
+    return ir.AttrInt64s(name, [int(item) for item in value])
+
+
+def new_node(
+    op_type: str,
+    inputs: Sequence[ir.Value | None],
+    attributes: Mapping[str, AttributeValue] | None,
+    metadata: Mapping[str, str],
+) -> ir.Node:
+    """A node with one output in the default domain, in no graph yet."""
+    return ir.Node(
+        "",
+        op_type,
+        inputs,
+        [attribute(name, value) for name, value in (attributes or {}).items()],
+        metadata_props=dict(metadata),
+    )
+
+
 def only_reader(value: ir.Value) -> ir.Node | None:
     """The single node that reads the value, or None if several do or the graph returns it."""
     uses = value.uses()
@@ -91,6 +122,7 @@ def add_initializer(graph: ir.Graph, name: str, array: Array) -> ir.Value:
     while unique in graph.initializers:
         count += 1
         unique = f"{name}_{count}"
-    value = ir.val(unique, const_value=ir.tensor(np.asarray(array, order="C"), name=unique))
+    # ir.Tensor rather than ir.tensor, which spends most of a capture on finding out what it was given.
+    value = ir.val(unique, const_value=ir.Tensor(np.asarray(array, order="C"), name=unique))
     graph.register_initializer(value)
     return value

@@ -42,8 +42,12 @@ PASSES: tuple[Pass, ...] = (
     explicit_padding,
     fold_pads,
     normalize_classifier,
-    fold_batch_norm,
+    # Before constants go into weights: the 3 of clamp(x + 3, 0, 6) belongs to its activation.
     normalize_activations,
+    remove_unused,
+    # Both before and after: exporters write bias, normalization and scale in any order.
+    fold_affine,
+    fold_batch_norm,
     fold_affine,
     normalize_pooling,
     normalize_views,
