@@ -61,11 +61,11 @@ class ConvBlock:
 
 @dataclass(frozen=True)
 class SeparableConv:
-    """Depthwise 3×3 and pointwise convolution, each with batch norm and ReLU (arXiv 1704.04861, figure 3)."""
+    """Depthwise 3×3 and pointwise convolution, each with batch norm and activation (arXiv 1704.04861, figure 3)."""
 
     channels: int
     stride: int
-    activation: ActivationKind = "relu"
+    activation: ActivationKind
 
     def record(self, tape: Tape, x: Tensor) -> Tensor:
         """``depthwise`` and ``pointwise``."""
@@ -91,7 +91,7 @@ class InvertedResidual:
     se_ratio: float = 0.0
 
     def record(self, tape: Tape, x: Tensor) -> Tensor:
-        """``expand``, ``depthwise``, ``se.*``, ``project``, ``add``."""
+        """``expand``, ``depthwise``, ``se.*``, ``mul``, ``project``, ``add``."""
         hidden = x.channels * self.expand
         y = x
         if self.expand != 1:
@@ -109,7 +109,7 @@ class InvertedResidual:
         gate = tape.global_pool("se.pool", x)
         gate = tape.conv("se.reduce", gate, channels, norm=False, activation=self.activation)
         gate = tape.conv("se.expand", gate, x.channels, norm=False, activation="sigmoid")
-        return tape.mul("se.scale", x, gate)
+        return tape.mul("mul", x, gate)
 
 
 @dataclass(frozen=True)

@@ -107,17 +107,21 @@ def scale_v2(rows: tuple[V2Row, ...], scale: Scale) -> tuple[V2Row, ...]:
 def _stage(row: SeparableRow | V2Row) -> tuple[Unit, ...]:
     first: SeparableConv | InvertedResidual
     if isinstance(row, SeparableRow):
-        first = SeparableConv(row.channels, row.stride)
+        first = SeparableConv(row.channels, row.stride, activation="relu6")
     else:
         first = InvertedResidual(row.channels, row.expand, kernel=3, stride=row.stride, activation="relu6")
     return repeated("blocks.", first, replace(first, stride=1), row.repeats)
 
 
 def mobilenet_v1(scale: Scale) -> tuple[Unit, ...]:
-    """MobileNet v1: every layer is scaled by the width, the last included."""
+    """MobileNet v1: every layer is scaled by the width, the last included.
+
+    Activations are ReLU6, as in the authors' release (tensorflow/models research/slim) and in the
+    weights that exist; the paper says ReLU.
+    """
     stem = round_channels(V1_STEM_CHANNELS, scale.width)
     return (
-        Unit("stem", ConvBlock(stem, kernel=3, stride=2, activation="relu")),
+        Unit("stem", ConvBlock(stem, kernel=3, stride=2, activation="relu6")),
         *chain.from_iterable(map(_stage, scale_v1(MOBILENET_V1, scale))),
         Unit("classifier", Classifier(scale.num_classes, dropout=0.001)),
     )
