@@ -53,7 +53,8 @@ def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
     """Write ``model`` as one ``.tflite`` file.
 
     The input is NHWC. ``int8`` expects a quantized graph and writes int8 input and output unless told
-    otherwise; the other precisions expect an fp32 graph and have float32 input and output.
+    otherwise, and an output of the input's type unless told otherwise; the other precisions expect an
+    fp32 graph and have float32 input and output.
     Raises UnsupportedError for an operator or option that TFLite cannot express, CheckError for int8
     parameters that its kernels do not accept, OutputError when the file cannot be written.
     """

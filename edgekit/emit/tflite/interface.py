@@ -60,13 +60,15 @@ def set_interface(
 ) -> tuple[TensorSpec, TensorSpec]:
     """Give a program with one input and one output the application's types; returns what they are.
 
-    The default is int8 for an int8 program and float32 for the others, which have no other choice.
+    The input's default is int8 for an int8 program and float32 for the others, which have no other choice.
+    The output's default is the input's type: who feeds bytes reads bytes, and TFLite Support, which knows
+    uint8 and float32 only, can read what it can feed.
     """
     if len(program.inputs) != 1 or len(program.outputs) != 1:
         counts = f"{len(program.inputs)} inputs and {len(program.outputs)} outputs"
         raise UnsupportedError(f"expected one input and one output, the graph has {counts}")
     default: IoType = "int8" if precision == "int8" else "float32"
-    chosen = input_type or default, output_type or default
+    chosen = input_type or default, output_type or input_type or default
     if default == "float32" and chosen != ("float32", "float32"):
         raise UnsupportedError(
             f"input type {chosen[0]} and output type {chosen[1]} need precision int8, not {precision}"

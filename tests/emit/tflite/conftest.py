@@ -13,7 +13,6 @@ import pytest
 
 from edgekit.emit import EmitOptions, Emitted, emit
 from edgekit.graph.run import GraphRunner
-from edgekit.options import Precision
 from edgekit.runtimes.tflite import DelegationReport, delegated, load
 
 FloatArray = npt.NDArray[np.float32]
@@ -79,10 +78,3 @@ def compare(tmp_path: Path) -> Callable[[ir.Model, FloatArray, EmitOptions], Com
         return Comparison(np.concatenate(answers), want, emitted, delegated(path))
 
     return run
-
-
-@pytest.fixture(params=["fp32", "fp16", "dynamic", "int8"])
-def precision(request: pytest.FixtureRequest) -> Precision:
-    """Every precision that TFLite files have."""
-    chosen: Precision = request.param
-    return chosen

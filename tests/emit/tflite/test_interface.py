@@ -50,7 +50,7 @@ def test_every_combination_answers_alike(
 @pytest.mark.parametrize(("input_type", "left"), [("int8", 0), ("float32", 0), ("uint8", 1)])
 def test_what_the_delegate_leaves(input_type: Any, left: int, quantized: Any, tmp_path: Path) -> None:
     # XNNPACK does not convert uint8 to int8: that one operator runs before its partition.
-    emitted = emit(quantized, tmp_path / "out.tflite", "tflite", EmitOptions("int8", input_type))
+    emitted = emit(quantized, tmp_path / "out.tflite", "tflite", EmitOptions("int8", input_type, "int8"))
     report = delegated(emitted.path)
     assert (report.partitions, len(report.left)) == (1, left)
 
@@ -62,6 +62,12 @@ def test_zero_points_say_how_bytes_are_read(quantized: Any, tmp_path: Path) -> N
         assert inner.zero_point is not None
         assert outer.zero_point == inner.zero_point + 128
         assert outer.scale == inner.scale
+
+
+@pytest.mark.parametrize("input_type", TYPES)
+def test_the_output_follows_the_input(input_type: Any, quantized: Any, tmp_path: Path) -> None:
+    emitted = emit(quantized, tmp_path / "out.tflite", "tflite", EmitOptions("int8", input_type))
+    assert emitted.output.dtype == input_type
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "dynamic"])

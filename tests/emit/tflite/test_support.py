@@ -25,9 +25,9 @@ INTERFACES = {
     "fp32": EmitOptions("fp32"),
     "fp16": EmitOptions("fp16"),
     "dynamic": EmitOptions("dynamic"),
-    "int8, bytes in and out": EmitOptions("int8", "uint8", "uint8"),
-    "int8, bytes in": EmitOptions("int8", "uint8", "float32"),
-    "int8, floats": EmitOptions("int8", "float32", "float32"),
+    "int8, bytes": EmitOptions("int8", "uint8"),
+    "int8, bytes in and floats out": EmitOptions("int8", "uint8", "float32"),
+    "int8, floats": EmitOptions("int8", "float32"),
 }
 
 SCRIPT = """
