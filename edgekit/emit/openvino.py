@@ -26,6 +26,7 @@ from edgekit.emit.openvino_census import check_integer, count_dtypes
 from edgekit.emit.openvino_metadata import describe
 from edgekit.emit.rendering import Recipe, render
 from edgekit.emit.renderings.clamps import drop_implied_clamps
+from edgekit.emit.renderings.hard_sigmoid import expand_hard_sigmoid
 from edgekit.emit.renderings.silu import merge_silu
 from edgekit.emit.renderings.uint8_activations import shift_to_uint8
 from edgekit.emit.renderings.weights import store_int8
@@ -35,10 +36,10 @@ from edgekit.files import atomic_folder
 __all__ = ["emit"]
 
 _RECIPE: Recipe = {
-    "fp32": (),
-    "fp16": (),
-    "int8": (drop_implied_clamps, merge_silu, shift_to_uint8),
-    "dynamic": (store_int8,),
+    "fp32": (expand_hard_sigmoid,),
+    "fp16": (expand_hard_sigmoid,),
+    "int8": (drop_implied_clamps, expand_hard_sigmoid, merge_silu, shift_to_uint8),
+    "dynamic": (expand_hard_sigmoid, store_int8),
 }
 _COUNTED_NAME = re.compile(r"(.*[A-Za-z])_\d+")
 

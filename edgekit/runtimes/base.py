@@ -26,8 +26,8 @@ Array = npt.NDArray[np.generic]
 class Port:
     """One input or output of a file.
 
-    ``dtype`` is numpy's name. ``scale`` and ``zero_point`` are set when the file says how its integers
-    are read: real = (integer - zero_point) * scale.
+    A dimension that the file leaves free is -1; ``dtype`` is numpy's name. ``scale`` and ``zero_point``
+    are set when the file says how its integers are read: real = (integer - zero_point) * scale.
     """
 
     name: str
@@ -98,12 +98,18 @@ class Runner(ABC):
         """Run on checked, contiguous arrays."""
 
     def _checked(self, port: Port, array: Array) -> Array:
-        if array.dtype != np.dtype(port.dtype) or array.shape != port.shape:
+        if array.dtype != np.dtype(port.dtype) or not _fits(array.shape, port.shape):
             raise InputError(
                 f"input {port.name!r} of {self.path.name} was given {array.dtype} {list(array.shape)}, "
                 f"expected {port.dtype} {list(port.shape)}"
             )
         return np.ascontiguousarray(array)
+
+
+def _fits(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    if len(shape) != len(expected):
+        return False
+    return all(want in (-1, have) for have, want in zip(shape, expected, strict=True))
 
 
 def _only(ports: tuple[Port, ...], kind: str, path: Path) -> Port:

@@ -26,7 +26,7 @@ def shift_to_uint8(model: ir.Model) -> bool:
             continue
         zero = array_of(node.inputs[2])
         assert zero is not None
-        if zero.dtype != np.int8:
+        if zero.dtype != np.int8 or zero.ndim:
             continue
         _shift_zero_point(model.graph, node, int(zero), shifted)
         _shift_values(model.graph, node)
