@@ -21,6 +21,7 @@ from edgekit.errors import EdgekitError
 __all__ = [
     "Column",
     "guard",
+    "is_terminal",
     "new_app",
     "print_fields",
     "print_json",
@@ -85,6 +86,11 @@ def guard(command: Callable[[], None], *, debug: bool = False) -> int:
     return 0
 
 
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person is reading what is written to ``stream``."""
+    return stream.isatty()
+
+
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object on stdout."""
     print_line(json.dumps(value, indent=2, allow_nan=False))
@@ -136,14 +142,14 @@ def _print_note(kind: str, color: str, message: str) -> None:
 
 def _styled(text: str, code: str, stream: TextIO) -> str:
     """``text`` in the style of an ANSI code, where the stream shows styles."""
-    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    if not is_terminal(stream) or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return f"\x1b[{code}m{text}\x1b[0m"
 
 
 def _fit(widths: list[int], columns: Sequence[Column]) -> list[int]:
     """``widths``, with the widest text column narrowed until the table fits the terminal."""
-    if not sys.stdout.isatty():
+    if not is_terminal(sys.stdout):
         return widths
     excess = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
     texts = [index for index, column in enumerate(columns) if not column.is_number]

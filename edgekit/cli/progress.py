@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
+from edgekit.cli import console
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -24,7 +26,7 @@ def watch() -> Iterator[ProgressCallback | None]:
     Inside the block stdout is stderr, so that what a user's model prints does not mix with the result.
     """
     with contextlib.redirect_stdout(sys.stderr):
-        if not sys.stderr.isatty():
+        if not console.is_terminal(sys.stderr):
             yield None
             return
         with _new_progress() as progress:
