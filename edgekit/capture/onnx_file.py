@@ -16,6 +16,7 @@ import onnx_ir as ir
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 
 from edgekit.capture.finish import finish
+from edgekit.capture.lift import lift_weights, restore_weights
 from edgekit.capture.opset import convert_opset
 from edgekit.capture.shape import fix_input_shapes
 from edgekit.errors import ModelFileError, UnsupportedError
@@ -61,8 +62,10 @@ def load_onnx(path: str | Path, *, resolution: int | None = None) -> ir.Model:
         proto = onnx.inliner.inline_local_functions(proto)
     _require_supported(proto.graph)
     _load_external_data(proto, file)
+    weights = lift_weights(proto.graph)
     _check(proto, file)
     model = _deserialize(convert_opset(proto, file), file)
+    restore_weights(model.graph, weights)
     _prepare(model)
     fix_input_shapes(model, resolution)
     return finish(model)
