@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgekit.capture import capture
 from edgekit.emit import EmitOptions, emit
+from edgekit.images import load_image, load_pixels
+from edgekit.models import weights, zoo
 from edgekit.options import Preprocessing
 
 Classify = Callable[[Path, Sequence[Path]], list[str]]
@@ -97,12 +101,42 @@ def test_colors_are_named(
     if chosen.precision == "int8":
         pixels = np.stack([np.asarray(Image.open(path)) for path in pictures]).transpose(0, 3, 1, 2)
         quantize_small(model, ((pixels / 255 - 0.5) / 0.25).astype(np.float32))
-    options = EmitOptions(
-        chosen.precision,
-        chosen.input_type,
-        chosen.output_type,
-        preprocessing=preprocessing,
-        labels=tuple(COLORS),
-    )
+    options = replace(chosen, preprocessing=preprocessing, labels=tuple(COLORS))
     emitted = emit(model, tmp_path / "colors.tflite", "tflite", options)
     assert classify(emitted.path, pictures) == list(COLORS)
+
+
+def photographs(shared_dir: Path) -> dict[str, Path]:
+    """One photograph each of a few classes, by the label in its file name."""
+    found: dict[str, Path] = {}
+    for path in sorted((shared_dir / "images" / "evaluation").glob("*.jpg"))[::50]:
+        found[path.stem.split("_", 2)[2]] = path
+    return found
+
+
+def central(path: Path, preprocessing: Preprocessing, folder: Path) -> Path:
+    """The pixels that the network sees, because TFLite Support squeezes whole photographs into its input."""
+    target = folder / f"{path.stem}.png"
+    Image.fromarray(load_pixels(path, preprocessing)).save(target)
+    return target
+
+
+@pytest.mark.parametrize("interface", ["fp32", "int8, bytes"])
+def test_photographs_are_named(
+    interface: str, shared_dir: Path, classify: Classify, quantize_small: Any, tmp_path: Path
+) -> None:
+    network = zoo.network("efficientnet_lite0")
+    module, info = weights.build(network, "imagenet")
+    model, photos = capture(module, (1, 3, 224, 224)), photographs(shared_dir)
+    chosen = INTERFACES[interface]
+    if chosen.precision == "int8":
+        images = [load_image(path, info.preprocessing) for path in photos.values()]
+        quantize_small(model, np.stack(images).transpose(0, 3, 1, 2))
+    labels = [f"class {index}" for index in range(1000)]
+    for name, path in photos.items():
+        labels[int(path.name[:4])] = name
+    options = replace(chosen, preprocessing=info.preprocessing, labels=tuple(labels))
+    emitted = emit(model, tmp_path / "lite0.tflite", "tflite", options)
+    pictures = [central(path, info.preprocessing, tmp_path) for path in photos.values()]
+    named = classify(emitted.path, pictures)
+    assert sum(got == want for got, want in zip(named, photos, strict=True)) >= len(photos) - 1
