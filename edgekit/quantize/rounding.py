@@ -18,12 +18,19 @@ _BLOCK = 128
 
 
 def second_moments(patches: FloatArray) -> FloatArray:
-    """Covariance of inputs ``[groups, rows, K]`` → ``[groups, K, K]``.
+    """Covariance of inputs ``[groups, rows, K]`` → ``[groups, K, K]``, shrunk towards its diagonal.
 
-    Means are taken out, because the bias corrects whatever the rounding does to the mean.
+    Means are taken out, because the bias corrects whatever the rounding does to the mean. With few rows
+    for K inputs the off-diagonal part is mostly chance, which rounding must not trust: it is weighted by
+    rows / (rows + K), the shrinkage of Ledoit and Wolf (2004) in its simplest form.
     """
+    rows, size = patches.shape[1:]
     centered = patches - patches.mean(axis=1, keepdims=True)
-    covariance: FloatArray = np.matmul(centered.transpose(0, 2, 1), centered) / np.float32(patches.shape[1])
+    covariance: FloatArray = np.matmul(centered.transpose(0, 2, 1), centered) / np.float32(rows)
+    diagonal = np.arange(size)
+    variances = covariance[:, diagonal, diagonal].copy()
+    covariance *= np.float32(rows / (rows + size))
+    covariance[:, diagonal, diagonal] = variances
     return covariance
 
 
