@@ -61,7 +61,10 @@ class ConvBlock:
 
 @dataclass(frozen=True)
 class SeparableConv:
-    """Depthwise 3×3 and pointwise convolution, each with batch norm and activation (arXiv 1704.04861, figure 3)."""
+    """Depthwise 3×3 and pointwise convolution, each with batch norm and activation.
+
+    MobileNets (arXiv 1704.04861), figure 3.
+    """
 
     channels: int
     stride: int

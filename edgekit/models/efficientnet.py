@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
 from edgekit.models.blocks import Classifier, ConvBlock, InvertedResidual
-from edgekit.models.layers import ActivationKind
 from edgekit.models.entry import Entry, Published
-from edgekit.models.network import Convention, Unit, repeated
+from edgekit.models.layers import ActivationKind
+from edgekit.models.network import TENSORFLOW, TORCH, Convention, Unit, repeated
 from edgekit.models.scale import Scale, round_channels, round_repeats
 
 __all__ = [
-    "ENTRIES",
     "EFFICIENTNET",
     "EFFICIENTNET_LITE",
     "EFFICIENTNET_LITE_VARIANTS",
     "EFFICIENTNET_VARIANTS",
+    "ENTRIES",
     "MBConvRow",
     "Variant",
     "efficientnet",
@@ -119,7 +119,12 @@ def _stage(row: MBConvRow, activation: ActivationKind) -> tuple[Unit, ...]:
 
 
 def _network(
-    rows: tuple[MBConvRow, ...], scale: Scale, *, ends_width: float, activation: ActivationKind, dropout: float
+    rows: tuple[MBConvRow, ...],
+    scale: Scale,
+    *,
+    ends_width: float,
+    activation: ActivationKind,
+    dropout: float,
 ) -> tuple[Unit, ...]:
     stem = round_channels(STEM_CHANNELS, ends_width)
     head = round_channels(HEAD_CHANNELS, ends_width)
@@ -158,8 +163,6 @@ _PUBLISHED = {
     "efficientnet_lite3": Published(8_197_096),
     "efficientnet_lite4": Published(13_006_568, 81.5, _TPU_LITE),
 }
-# The published Lite weights are TensorFlow's, and random ones follow them.
-_TENSORFLOW = Convention(padding="same", bn_eps=1e-3)
 
 
 def _entry(
@@ -170,13 +173,13 @@ def _entry(
     convention: Convention,
 ) -> Entry:
     scale = Scale(width=variant.width, depth=variant.depth, resolution=variant.resolution)
-    return Entry(family, scale, partial(units, dropout=variant.dropout), _PUBLISHED[name], convention)
+    return Entry(family, scale, lambda given: units(given, variant.dropout), _PUBLISHED[name], convention)
 
 
 ENTRIES = {
-    name: _entry(name, "efficientnet", variant, efficientnet, Convention())
+    name: _entry(name, "efficientnet", variant, efficientnet, TORCH)
     for name, variant in EFFICIENTNET_VARIANTS.items()
 } | {
-    name: _entry(name, "efficientnet_lite", variant, efficientnet_lite, _TENSORFLOW)
+    name: _entry(name, "efficientnet_lite", variant, efficientnet_lite, TENSORFLOW)
     for name, variant in EFFICIENTNET_LITE_VARIANTS.items()
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgekit.models.network import Convention, Unit
+from edgekit.models.network import TORCH, Convention, Unit
 from edgekit.models.scale import Scale
 
 __all__ = ["Entry", "Published"]
@@ -28,4 +28,4 @@ class Entry:
     scale: Scale
     units: Callable[[Scale], tuple[Unit, ...]]
     published: Published
-    convention: Convention = Convention()
+    convention: Convention = TORCH

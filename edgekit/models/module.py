@@ -231,7 +231,9 @@ def _random_images(input_shape: tuple[int, int, int], generator: torch.Generator
     cells, amplitude = 4, 1.0
     while cells <= _OBSERVED_PIXELS:
         noise = torch.randn(_OBSERVED_IMAGES, channels, cells, cells, generator=generator)
-        images += amplitude * nn.functional.interpolate(noise, size=size, mode="bilinear", align_corners=False)
+        images += amplitude * nn.functional.interpolate(
+            noise, size=size, mode="bilinear", align_corners=False
+        )
         cells, amplitude = cells * 2, amplitude * 0.7
     contrast = 0.3 + 1.2 * torch.rand(_OBSERVED_IMAGES, 1, 1, 1, generator=generator)
     level = 0.7 * torch.randn(_OBSERVED_IMAGES, 1, 1, 1, generator=generator)

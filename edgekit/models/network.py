@@ -19,6 +19,8 @@ from edgekit.models.scale import Scale
 from edgekit.models.tape import Tape
 
 __all__ = [
+    "TENSORFLOW",
+    "TORCH",
     "Convention",
     "Network",
     "Padding",
@@ -63,6 +65,12 @@ class Convention:
     bn_eps: float = 1e-5
 
 
+TORCH = Convention(padding="torch", bn_eps=1e-5)
+"""The defaults of torch.nn."""
+TENSORFLOW = Convention(padding="same", bn_eps=1e-3)
+"""What weights trained by the TensorFlow reference implementations assume."""
+
+
 @dataclass(frozen=True, eq=False)
 class Structure:
     """A block's layers for one channel count, in order; the last makes the output.
@@ -91,10 +99,10 @@ class Site(NamedTuple):
 
 
 class Run(NamedTuple):
-    """``count`` equal blocks in a row, alike in layers and sizes."""
+    """``repeat`` equal blocks in a row, alike in layers and sizes."""
 
     unit: Unit
-    count: int
+    repeat: int
     site: Site
 
 
@@ -158,7 +166,7 @@ class Network:
     family: str
     scale: Scale
     units: tuple[Unit, ...]
-    convention: Convention = Convention()
+    convention: Convention = TORCH
 
     def __post_init__(self) -> None:
         try:
@@ -188,7 +196,7 @@ class Network:
         """Every block in order."""
         numbers: Counter[str] = Counter()
         for run in self.runs:
-            for _ in range(run.count):
+            for _ in range(run.repeat):
                 name = run.unit.name
                 if name.endswith("."):
                     numbers[name] += 1

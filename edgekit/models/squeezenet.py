@@ -76,7 +76,7 @@ SQUEEZENET_1_1: tuple[Row, ...] = (
     FireRow(squeeze=48, expand1x1=192, expand3x3=192, repeats=2),
     FireRow(squeeze=64, expand1x1=256, expand3x3=256, repeats=2),
 )
-"""The authors' release 1.1 (forresti/SqueezeNet, SqueezeNet_v1.1/README.md): smaller stem, earlier pooling."""
+"""The authors' release 1.1 (forresti/SqueezeNet, SqueezeNet_v1.1/README.md)."""
 
 _DROPOUT = 0.5
 

@@ -7,7 +7,6 @@ width=0.75)`` is the same table at another one.
 from __future__ import annotations
 
 import importlib
-from dataclasses import replace
 
 from edgekit.errors import UnknownNameError
 from edgekit.models.entry import Entry
@@ -88,13 +87,13 @@ def network(
     built, such as a resolution below what the strides allow.
     """
     known = entry(name)
-    given = {
-        "width": width,
-        "depth": depth,
-        "resolution": resolution,
-        "num_classes": num_classes,
-        "in_channels": in_channels,
-    }
-    chosen = replace(scale or known.scale, **{key: value for key, value in given.items() if value is not None})
+    start = scale or known.scale
+    chosen = Scale(
+        width=start.width if width is None else width,
+        depth=start.depth if depth is None else depth,
+        resolution=start.resolution if resolution is None else resolution,
+        num_classes=start.num_classes if num_classes is None else num_classes,
+        in_channels=start.in_channels if in_channels is None else in_channels,
+    )
     check_scale(chosen)
     return Network(name, known.family, chosen, known.units(chosen), known.convention)

@@ -1,0 +1,108 @@
+"""What the weights of a file assume: padding, epsilon, preprocessing.
+
+A checkpoint does not say; the library that wrote it does, by its conventions. timm's differ from
+model to model and are in the ``config.json`` that its hub stores beside the weights.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekit.errors import WeightsError
+from edgekit.models.network import TENSORFLOW, TORCH, Convention, Network
+from edgekit.models.pretrained import LITE_MEAN, LITE_STD, PRETRAINED, preprocessing_for
+from edgekit.options import Preprocessing
+
+__all__ = ["Assumptions", "assumptions_of"]
+
+_LITE_MARGIN = 32
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """``warning`` is set where they are a guess that the user should know of."""
+
+    convention: Convention
+    preprocessing: Preprocessing
+    warning: str = ""
+
+
+def assumptions_of(network: Network, layout: str, path: Path) -> Assumptions:
+    """What the weights of ``path``, named as ``layout`` (:mod:`edgekit.models.keymaps`), assume."""
+    library = layout.partition(" ")[0]
+    if library == "timm":
+        return _timm(network, path)
+    if library == "torchvision" and network.name in PRETRAINED:
+        known = PRETRAINED[network.name]
+        return Assumptions(known.convention, known.preprocessing(*_input(network)))
+    if library.startswith("lukemelas"):
+        return Assumptions(TENSORFLOW, _tensorflow_preprocessing(network))
+    convention = TORCH if library == "torchvision" else network.convention
+    preprocessing = preprocessing_for(*_input(network))
+    return Assumptions(convention, preprocessing, _warning(path, preprocessing, convention))
+
+
+def _input(network: Network) -> tuple[int, int]:
+    return network.scale.resolution, network.scale.in_channels
+
+
+def _warning(path: Path, preprocessing: Preprocessing, convention: Convention) -> str:
+    return (
+        f"{path.name} does not say how it was trained: assumed are mean {_short(preprocessing.mean)} and "
+        f"std {_short(preprocessing.std)}, and {convention.padding} padding; other ones lose accuracy"
+    )
+
+
+def _short(values: tuple[float, ...]) -> str:
+    return " ".join(f"{value:.3f}" for value in values)
+
+
+def _tensorflow_preprocessing(network: Network) -> Preprocessing:
+    if network.family != "efficientnet_lite":
+        return preprocessing_for(*_input(network))
+    resolution, channels = _input(network)
+    return preprocessing_for(resolution, channels, resolution + _LITE_MARGIN, mean=LITE_MEAN, std=LITE_STD)
+
+
+def _timm(network: Network, path: Path) -> Assumptions:
+    config = _read_config(path.with_name("config.json"))
+    model = str(config.get("architecture", path.stem))
+    is_tensorflow = model.startswith("tf_")
+    convention = TENSORFLOW if is_tensorflow else TORCH
+    trained = config.get("pretrained_cfg")
+    if isinstance(trained, dict):
+        return Assumptions(convention, _configured_preprocessing(network, trained, path))
+    preprocessing = (
+        _tensorflow_preprocessing(network) if is_tensorflow else preprocessing_for(*_input(network))
+    )
+    return Assumptions(convention, preprocessing, _warning(path, preprocessing, convention))
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """timm's description of a model on its hub, empty where there is none."""
+    if not path.is_file():
+        return {}
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise WeightsError(f"{path} cannot be read as JSON: {exc}") from exc
+    return config if isinstance(config, dict) else {}
+
+
+def _configured_preprocessing(network: Network, trained: dict[str, Any], path: Path) -> Preprocessing:
+    resolution, channels = _input(network)
+    try:
+        mean = tuple(float(value) for value in trained["mean"])
+        std = tuple(float(value) for value in trained["std"])
+        short_side = round(resolution / float(trained["crop_pct"]))
+        resize_filter = trained["interpolation"]
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as exc:
+        raise WeightsError(
+            f"{path.with_name('config.json')} does not describe a timm model: {exc!r}"
+        ) from exc
+    if resize_filter not in ("bilinear", "bicubic"):
+        resize_filter = "bicubic"
+    return preprocessing_for(resolution, channels, short_side, resize_filter, mean=mean, std=std)
