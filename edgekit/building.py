@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
 from edgekit import source
-from edgekit.errors import InputError
+from edgekit.errors import InputError, WeightsError
 from edgekit.graph.values import shape_of
 from edgekit.manifest import ManifestModel
 from edgekit.models.network import Network
@@ -55,7 +56,8 @@ def _build_network(network: Network, options: ExportOptions) -> Built:
     start = time.perf_counter()
     from edgekit.models import weights
 
-    built, info = weights.build(network, options.weights, options.seed)
+    wanted = _without_download(network) if options.weights == "auto" else options.weights
+    built, info = weights.build(network, wanted, options.seed)
     finished = time.perf_counter()
     graph = _capture(built, (1, *network.input_shape))
     seconds = {"build": finished - start, "capture": time.perf_counter() - finished}
@@ -69,6 +71,18 @@ def _build_network(network: Network, options: ExportOptions) -> Built:
         weights=info.source,
     )
     return Built(graph, described, info.preprocessing, info.labels, info.warnings, seconds)
+
+
+def _without_download(network: Network) -> str:
+    """``imagenet`` if an installed package has the weights of this network at this scale, else ``random``."""
+    from edgekit.models.pretrained import PackageFile, pretrained
+
+    try:
+        origin = pretrained(network).origin
+    except WeightsError:
+        return "random"
+    is_installed = isinstance(origin, PackageFile) and find_spec(origin.package) is not None
+    return "imagenet" if is_installed else "random"
 
 
 def _load_onnx(file: OnnxFile) -> Built:

@@ -73,8 +73,16 @@ def _of_graph(parsed: OnnxFile | ModuleFunction) -> Description:
 
 
 def _model_row(name: str) -> ModelRow:
+    from edgekit.models.pretrained import weights_of  # only this table needs to know of downloads
+
     network, entry = zoo.network(name), zoo.entry(name)
     costs = cost(network)
     return ModelRow(
-        name, entry.family, network.scale.resolution, costs.params, costs.macs, entry.published.top1, ()
+        name=name,
+        family=entry.family,
+        resolution=network.scale.resolution,
+        params=costs.params,
+        macs=costs.macs,
+        top1=entry.published.top1,
+        weights=weights_of(name),
     )

@@ -12,8 +12,6 @@ import sys
 from pathlib import Path
 from typing import Literal, TypeVar
 
-import msgspec
-
 from edgekit.errors import InputError, UnknownNameError
 
 __all__ = ["Kind", "cache_folder", "find", "is_path", "names", "read_toml", "user_folder"]
@@ -61,6 +59,8 @@ def read_toml(path: Path, type_: type[T]) -> T:
 
     Raises InputError, naming the key, for a file that cannot be read or does not fit.
     """
+    import msgspec  # here, because commands that only look for folders start faster without it
+
     try:
         return msgspec.toml.decode(path.read_bytes(), type=type_)
     except OSError as exc:
