@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from edgekit.errors import MissingExtraError, WeightsError
 from edgekit.models import zoo
-from edgekit.models.download import Progress, fetch, sha256_of
 from edgekit.models.network import TENSORFLOW, Convention, Network
 from edgekit.options import Preprocessing
 from edgekit.resources import cache_folder
+
+if TYPE_CHECKING:
+    from edgekit.models.download import Progress
 
 __all__ = [
     "IMAGENET_MEAN",
@@ -192,6 +194,8 @@ def locate(known: Pretrained, progress: Progress | None = None) -> Path:
     Raises :class:`MissingExtraError` for a package that is not installed, and what
     :func:`edgekit.models.download.fetch` raises.
     """
+    from edgekit.models.download import fetch, sha256_of  # brings an HTTP client, slow to import
+
     origin = known.origin
     if isinstance(origin, Url):
         return fetch(origin.url, origin.sha256_prefix, cache_folder() / "weights", progress)
