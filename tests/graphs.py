@@ -1,0 +1,93 @@
+"""Small canonical graphs for tests, built node by node with seeded weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from edgekit.graph.ops import OPSET, infer_types
+from edgekit.graph.values import AttributeValue, add_initializer
+
+__all__ = ["FloatArray", "GraphBuilder"]
+
+FloatArray = npt.NDArray[np.float32]
+
+
+class GraphBuilder:
+    """Appends nodes with seeded weights; ``model`` closes the graph with the output ``logits``."""
+
+    def __init__(self, input_shape: Sequence[int], seed: int = 0) -> None:
+        self.random = np.random.default_rng(seed)
+        self.image = ir.val("image", dtype=ir.DataType.FLOAT, shape=ir.Shape(input_shape))
+        self.graph = ir.Graph([self.image], [], nodes=[], opset_imports={"": OPSET}, name="small")
+
+    def op(
+        self, op_type: str, *inputs: ir.Value | npt.ArrayLike, name: str = "", **attributes: AttributeValue
+    ) -> ir.Value:
+        """One node; arrays become initializers. Returns its output."""
+        name = name or f"layer{len(self.graph)}.{op_type.lower()}"
+        values = [
+            value
+            if isinstance(value, ir.Value)
+            else add_initializer(self.graph, f"{name}.input{i}", np.asarray(value))
+            for i, value in enumerate(inputs)
+        ]
+        node = ir.node(op_type, values, attributes, name=name)
+        node.outputs[0].name = name
+        self.graph.append(node)
+        infer_types(node)
+        return node.outputs[0]
+
+    def normal(self, *shape: int, scale: float = 1.0) -> FloatArray:
+        """Seeded normal numbers."""
+        return (self.random.standard_normal(shape) * scale).astype(np.float32)
+
+    def conv(
+        self,
+        x: ir.Value,
+        filters: int,
+        kernel: int | tuple[int, int] = 3,
+        stride: int = 1,
+        pads: Sequence[int] = (0, 0, 0, 0),
+        group: int = 1,
+        dilation: int = 1,
+    ) -> ir.Value:
+        """``Conv`` with all its attributes, weights of about unit gain, and a bias."""
+        assert x.shape is not None
+        channels = int(x.shape.numpy()[1]) // group
+        height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
+        weight = self.normal(filters, channels, height, width, scale=(channels * height * width) ** -0.5)
+        return self.op(
+            "Conv",
+            x,
+            weight,
+            self.normal(filters, scale=0.1),
+            kernel_shape=[height, width],
+            strides=[stride, stride],
+            pads=list(pads),
+            dilations=[dilation, dilation],
+            group=group,
+        )
+
+    def gemm(self, x: ir.Value, units: int) -> ir.Value:
+        """A classifier of ``units`` outputs."""
+        assert x.shape is not None
+        features = int(x.shape.numpy()[1])
+        weight = self.normal(units, features, scale=features**-0.5)
+        return self.op("Gemm", x, weight, self.normal(units, scale=0.1), transB=1)
+
+    def relu6(self, x: ir.Value) -> ir.Value:
+        """``Clip`` to [0, 6]."""
+        return self.op("Clip", x, np.float32(0), np.float32(6))
+
+    def model(self, output: ir.Value) -> ir.Model:
+        """The finished model; ``output`` becomes ``logits``."""
+        output.name = "logits"
+        producer = output.producer()
+        assert producer is not None
+        producer.name = "logits"
+        self.graph.outputs.append(output)
+        return ir.Model(self.graph, ir_version=10)
