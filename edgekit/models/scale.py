@@ -25,8 +25,7 @@ def round_channels(channels: float, width: float = 1.0, divisor: int = 8) -> int
 
 def round_repeats(repeats: int, depth: float = 1.0) -> int:
     """``repeats × depth`` rounded up (EfficientNet, arXiv 1905.11946), at least 1."""
-    # 10 × 1.1 is 11.000000000000002 in binary floating point; that is 11 repeats, not 12.
-    return max(1, math.ceil(round(repeats * depth, 9)))
+    return math.ceil(repeats * depth)
 
 
 def check_scale(scale: Scale) -> None:
