@@ -25,8 +25,9 @@ install: $(STAMP)
 
 # The stamp is written last: an installation that was interrupted is completed the next time.
 $(STAMP): pyproject.toml constraints.txt
+	@echo "Installing into $(VENV), which takes a few minutes and is done once ..."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[torch,weights,openvino,dev]'
 	$(BIN)/python -c "open('$(STAMP)', 'w').close()"
 
