@@ -104,7 +104,10 @@ def _initializer(graph: ir.Graph, name: str, array: npt.NDArray[np.generic]) -> 
 
 
 def insert_activation_pair(graph: ir.Graph, value: ir.Value, params: QuantizedTensor) -> ir.Value:
-    """Quantize ``value`` in place: every reader, the graph's output included, reads the new DQ."""
+    """Quantize ``value`` in place: every reader, the graph's output included, reads the new DQ.
+
+    A graph output keeps its name (``logits``), and what it was computed as takes its node's.
+    """
     name = value.name
     scale = _initializer(graph, f"{name}.scale", params.scale)
     zero = _initializer(graph, f"{name}.zero_point", np.asarray(params.zero_point, np.int8))
@@ -126,6 +129,9 @@ def insert_activation_pair(graph: ir.Graph, value: ir.Value, params: QuantizedTe
         graph.insert_before(first, [quantize, dequantize])
     else:
         graph.insert_after(producer, [quantize, dequantize])
+        if result.is_graph_output():
+            value.name = producer.name if producer.name != name else f"{name}.float"
+            result.name = name
     return result
 
 
