@@ -169,7 +169,7 @@ def _artifact(emitted: Emitted, parity: Parity) -> Artifact:
         precision=emitted.precision,
         size_bytes=emitted.size_bytes,
         sha256=emitted.sha256,
-        input=emitted.input,
+        input=replace(emitted.input, normalization="external"),
         output=emitted.output,
         parity=parity,
     )

@@ -15,6 +15,7 @@ from edgekit.errors import MissingExtraError, ModelFileError, WeightsError
 from edgekit.models.assumptions import Assumptions, assumptions_of
 from edgekit.models.download import Progress, sha256_of
 from edgekit.models.keymaps import Layout, detect
+from edgekit.models.labels import imagenet_labels
 from edgekit.models.network import Network, Padding
 from edgekit.models.pretrained import locate, preprocessing_for, pretrained
 from edgekit.options import Preprocessing
@@ -100,6 +101,7 @@ def _build_from_file(
         source,
         assumed.preprocessing,
         network.padding,
+        labels=imagenet_labels(network.scale.num_classes) if source == "imagenet" else None,
         layout=layout.name,
         sha256=sha256_of(path),
         warnings=(assumed.warning,) if assumed.warning else (),
