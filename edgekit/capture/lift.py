@@ -46,13 +46,23 @@ def restore_weights(graph: ir.Graph, weights: Mapping[str, onnx.TensorProto]) ->
         if name not in weights:
             continue
         graph.inputs.remove(value)
-        value.const_value = ir.serde.deserialize_tensor(weights[name])
+        value.const_value = _tensor(weights[name])
         graph.register_initializer(value)
     for name, value in graph.initializers.items():
         if value.const_value is not None:
             array = _array(name, value.const_value)
             value.const_value = ir.Tensor(array, dtype=value.const_value.dtype, name=name)
             set_type(value, array.shape, value.const_value.dtype)
+
+
+def _tensor(proto: onnx.TensorProto) -> ir.TensorProtocol:
+    try:
+        return ir.serde.deserialize_tensor(proto)
+    except (ir.serde.SerdeError, ValueError, TypeError) as exc:
+        raise ModelFileError(
+            f"constant {proto.name!r} cannot be read: its type is {proto.data_type}",
+            hint="export or download the file again",
+        ) from exc
 
 
 def _array(name: str, tensor: ir.TensorProtocol) -> Array:

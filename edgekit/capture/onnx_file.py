@@ -137,8 +137,8 @@ def _check(proto: onnx.ModelProto, file: Path) -> None:
 def _deserialize(proto: onnx.ModelProto, file: Path) -> ir.Model:
     try:
         return ir.from_proto(proto)
-    except (ValueError, TypeError, KeyError) as exc:
-        raise _damaged(file, _first_line(exc)) from exc
+    except (ir.serde.SerdeError, ValueError, TypeError, KeyError) as exc:
+        raise _damaged(file, _first_line(_root_cause(exc))) from exc
 
 
 def _prepare(model: ir.Model) -> None:
@@ -148,10 +148,10 @@ def _prepare(model: ir.Model) -> None:
     for value in [value for value in graph.inputs if value.name in weights]:
         graph.inputs.remove(value)
     for node in graph:
+        # Errors name nodes; a node without a name is known by its output.
+        node.name = node.name or (node.outputs[0].name if node.outputs else "")
         node.metadata_props.clear()
-        node.metadata_props[SCOPE] = layer_name(
-            node.name or (node.outputs[0].name if node.outputs else "") or ""
-        )
+        node.metadata_props[SCOPE] = layer_name(node.name or "")
         for value in node.outputs:
             value.shape = None
 
@@ -160,6 +160,13 @@ def _damaged(file: Path, reason: str) -> ModelFileError:
     return ModelFileError(
         f"{file} is not a valid ONNX model: {reason}", hint="export or download the file again"
     )
+
+
+def _root_cause(exc: BaseException) -> BaseException:
+    """onnx_ir wraps an error once for each level of the file; the innermost says what is wrong."""
+    while exc.__cause__ is not None:
+        exc = exc.__cause__
+    return exc
 
 
 def _first_line(exc: BaseException) -> str:

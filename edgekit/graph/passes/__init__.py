@@ -27,6 +27,7 @@ from edgekit.graph.passes.normalize_pooling import normalize_pooling
 from edgekit.graph.passes.normalize_views import normalize_views
 from edgekit.graph.passes.remove_identities import remove_identities
 from edgekit.graph.passes.remove_unused import remove_unused
+from edgekit.graph.passes.require_supported import require_supported
 from edgekit.graph.verify import verify, verify_structure
 
 __all__ = ["PASSES", "Pass", "canonicalize"]
@@ -53,6 +54,7 @@ PASSES: tuple[Pass, ...] = (
     normalize_views,
     remove_identities,
     remove_unused,
+    require_supported,
     name_nodes,
 )
 
