@@ -56,13 +56,15 @@ def set_output_type(model: ir.Model, dtype: IoType) -> qdq.QuantizedTensor | Non
         if dtype == "float32":
             return None
         raise CheckError(f"output {final.name!r} is not quantized, so it cannot be {dtype}")
+    name = (final.name or "").removesuffix(".dequantized")
     source = quantize.inputs[0]
     assert source is not None
-    name = source.name
-    source.name = f"{name}.float"
+    if source.name == name:
+        source.name = f"{name}.float"
     if dtype == "float32":
         final.name = name
         return None
+    final.name = f"{name}.dequantized"
     params = _params(dequantize, dtype)
     result = _integer_output(model.graph, dequantize, dtype, params)
     model.graph.outputs[0] = result
