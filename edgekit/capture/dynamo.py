@@ -6,6 +6,7 @@ shapes, and keeps for each node the modules it comes from, which give the nodes 
 
 from __future__ import annotations
 
+import ast
 import logging
 import warnings
 from collections.abc import Iterator
@@ -68,7 +69,7 @@ def _require_runnable(module: nn.Module, example: torch.Tensor) -> None:
 def _imported(model: ir.Model) -> ir.Model:
     """Scopes instead of the exporter's metadata, and copies instead of the module's own weights."""
     for node in model.graph:
-        scopes = ast_list(node.metadata_props.get(_NAME_SCOPES, ""))
+        scopes = _listed(node.metadata_props.get(_NAME_SCOPES, ""))
         node.metadata_props.clear()
         # The list ends with the operator's own name.
         node.metadata_props[SCOPE] = scopes[-2] if len(scopes) > 1 else ""
@@ -78,10 +79,8 @@ def _imported(model: ir.Model) -> ir.Model:
     return model
 
 
-def ast_list(text: str) -> list[str]:
+def _listed(text: str) -> list[str]:
     """The list of strings that the exporter wrote as Python source."""
-    import ast
-
     return [str(item) for item in ast.literal_eval(text)] if text else []
 
 
