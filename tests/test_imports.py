@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import edgekit
+from edgekit.cli.main import COMMANDS
 
 PACKAGE = Path(__file__).resolve().parent.parent / "edgekit"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -174,6 +175,7 @@ def heavy_after(statement: str) -> set[str]:
         ["targets", "list"],
         ["targets", "show", "host"],
         ["doctor"],
+        *([command, "--help"] for command in COMMANDS),
     ],
     ids=" ".join,
 )

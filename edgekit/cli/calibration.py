@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgekit.cli import console
 from edgekit.cli.arguments import Json
 from edgekit.cli.console import Column
-from edgekit.quantize.recipe import Recipe, create_recipe, list_recipes
+
+if TYPE_CHECKING:
+    from edgekit.quantize.recipe import Recipe
 
 __all__ = ["app"]
 
@@ -33,6 +35,8 @@ def _calibration() -> None:
 @app.command("list")
 def _list(json: Json = False) -> None:
     """Every recipe that `edgekit export --calibration` takes by name."""
+    from edgekit.quantize.recipe import list_recipes  # brings numpy, which --help does without
+
     recipes = list_recipes()
     if json:
         console.print_json({"recipes": [_to_json(recipe) for recipe in recipes]})
@@ -65,6 +69,8 @@ def _create(
     json: Json = False,
 ) -> None:
     """Write a recipe of the images in a folder, with a hash of each."""
+    from edgekit.quantize.recipe import create_recipe  # brings numpy, which --help does without
+
     created = create_recipe(name, folder, samples, seed, licence=licence, description=description)
     for image in created.skipped:
         console.warn(f"skipped {image.path}: {image.reason}")

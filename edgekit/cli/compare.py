@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgekit import pipeline
+import edgekit
 from edgekit.cli import console
 from edgekit.cli.arguments import Artifact, Data, Json
 from edgekit.cli.progress import watch
@@ -29,7 +29,7 @@ def _compare(
 ) -> None:
     """How far an exported file agrees with another on the same images."""
     with watch() as progress:
-        result = pipeline.compare(reference, artifact, data, progress=progress)
+        result = edgekit.compare(reference, artifact, data, progress=progress)
     if json:
         console.print_json(result.to_json())
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekit import pipeline
+import edgekit
 from edgekit.cli import console
 from edgekit.cli.arguments import Artifact, Data, Json
 from edgekit.cli.progress import watch
@@ -16,7 +16,7 @@ app = console.new_app()
 def _evaluate(artifact: Artifact, data: Data, json: Json = False) -> None:
     """Accuracy of an exported file, run by its own runtime, on labelled images."""
     with watch() as progress:
-        result = pipeline.evaluate(artifact, data, progress=progress)
+        result = edgekit.evaluate(artifact, data, progress=progress)
     if result.skipped:
         console.warn(f"{result.skipped} image files could not be read")
     if json:

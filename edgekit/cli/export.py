@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgekit import pipeline
+import edgekit
 from edgekit.cli import console
 from edgekit.cli.arguments import Depth, InChannels, Json, Model, NumClasses, Resolution, Width
 from edgekit.cli.console import Column
@@ -118,7 +118,7 @@ def _export(
         data=data,
     )
     with watch() as progress:
-        result = pipeline.export(model, options, progress)
+        result = edgekit.export(model, options, progress)
     for warning in result.warnings:
         console.warn(warning)
     if json:
