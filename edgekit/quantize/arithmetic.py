@@ -19,12 +19,13 @@ __all__ = [
     "WEIGHT_MAX",
     "ActivationParams",
     "activation_params",
-    "bias_floor",
+    "bias_scale",
     "dequantize",
     "pixel_params",
     "quantize",
     "quantize_bias",
     "quantize_weight",
+    "scale_floor",
     "weight_scale",
 ]
 
@@ -35,7 +36,8 @@ Int32Array = npt.NDArray[np.int32]
 INT8_MIN, INT8_MAX = -128, 127
 WEIGHT_MAX = 127
 _INT32_MAX = 2**31 - 1
-_SMALLEST_SCALE = float(np.finfo(np.float32).tiny) * 2**24
+_HALF_RANGE = 2.0**30
+_SMALLEST_SCALE = 2.0**-60  # the product of two is still a normal float32, as delegates demand
 _CHANNEL_FLOOR = 1e-5  # of the layer's largest scale: keeps requantization multipliers representable
 
 
@@ -60,9 +62,13 @@ class ActivationParams:
 def activation_params(low: float, high: float) -> ActivationParams:
     """Asymmetric int8 parameters that hold [low, high] and, exactly, zero.
 
-    The scale is a float32 number, since that is what every file format stores.
+    The scale is a float32 number, since that is what every file format stores. A value that was only
+    ever zero gets [0, 1]: any scale is exact, and an extreme one would take its layer's multiplier
+    beyond what integer kernels accept.
     """
     low, high = min(low, 0.0), max(high, 0.0)
+    if low == high:
+        high = 1.0
     scale = float(np.float32(max((high - low) / (INT8_MAX - INT8_MIN), _SMALLEST_SCALE)))
     zero_point = round(INT8_MIN - low / scale)
     return ActivationParams(scale, max(INT8_MIN, min(INT8_MAX, zero_point)))
@@ -99,31 +105,39 @@ def weight_scale(weight: FloatArray, *, axis: int | None = 0) -> FloatArray:
 
     A channel of zeros gets the scale of the layer's largest, so that its bias stays representable.
     """
-    if axis is None:
-        largest = np.abs(weight).max(initial=0.0, keepdims=False)
-    else:
-        largest = np.abs(weight).max(axis=tuple(i for i in range(weight.ndim) if i != axis), initial=0.0)
-    scale = np.asarray(largest, np.float32) / np.float32(WEIGHT_MAX)
+    others = tuple(i for i in range(weight.ndim) if i != axis)
+    scale = np.asarray(np.abs(weight).max(axis=others, initial=0.0), np.float32) / np.float32(WEIGHT_MAX)
     top = float(scale.max(initial=0.0)) or 1.0
-    return np.where(scale > 0, np.maximum(scale, _CHANNEL_FLOOR * top), top).astype(np.float32)
+    floor = max(_CHANNEL_FLOOR * top, _SMALLEST_SCALE)
+    return np.maximum(np.where(scale > 0, scale, top), floor).astype(np.float32)
 
 
 def quantize_weight(weight: FloatArray, scale: FloatArray, *, axis: int = 0) -> Int8Array:
     """Symmetric int8 in [-127, 127], rounded to nearest; ``scale`` is ``[]`` or ``[channels]``."""
-    return np.clip(np.rint(weight / _along(scale, weight.ndim, axis)), -WEIGHT_MAX, WEIGHT_MAX).astype(
-        np.int8
+    integers: FloatArray = np.rint(weight / _along(scale, weight.ndim, axis))
+    return np.clip(integers, -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8)
+
+
+def scale_floor(magnitude: FloatArray, input_scale: float) -> FloatArray:
+    """Smallest weight scale ``[channels]`` with which a bias of ``magnitude`` takes half of int32's range.
+
+    The other half is for the products: up to 33,000 of them fit, so that no sum overflows.
+    """
+    floor: FloatArray = (np.abs(magnitude).astype(np.float64) / (input_scale * _HALF_RANGE)).astype(
+        np.float32
     )
-
-
-def bias_floor(bias: FloatArray, input_scale: float) -> FloatArray:
-    """Smallest weight scale ``[channels]`` with which the bias still fits int32."""
-    floor: FloatArray = (np.abs(bias) / (input_scale * _INT32_MAX)).astype(np.float32) * np.float32(1.0001)
     return floor
 
 
-def quantize_bias(bias: FloatArray, input_scale: float, scale: FloatArray) -> Int32Array:
-    """int32 bias ``[channels]`` at scale = input scale × weight scale, zero point 0."""
-    integers = np.rint(bias.astype(np.float64) / (np.float64(input_scale) * scale.astype(np.float64)))
+def bias_scale(input_scale: float, scale: FloatArray) -> FloatArray:
+    """Scale of the bias, and of the sums of products: input × weight scale, shaped as the weight's."""
+    steps: FloatArray = np.asarray(np.float32(input_scale) * scale, np.float32)
+    return steps
+
+
+def quantize_bias(bias: FloatArray, steps: FloatArray) -> Int32Array:
+    """int32 bias ``[channels]`` at scale ``steps`` (``[]`` or ``[channels]``), zero point 0."""
+    integers = np.rint(bias.astype(np.float64) / steps)
     assert np.abs(integers).max(initial=0) <= _INT32_MAX, "weight scales are widened for the bias"
     exact: Int32Array = integers.astype(np.int32)
     return exact

@@ -48,8 +48,7 @@ class Observer:
 
     def centers(self) -> npt.NDArray[np.float64]:
         """Middle of each bin."""
-        middles: npt.NDArray[np.float64] = self.start + (np.arange(BINS) + 0.5) * self.width
-        return middles
+        return self.start + self.width * (np.arange(BINS, dtype=np.float64) + 0.5)
 
     def _cover(self, low: float, high: float) -> None:
         if self.width == 0.0:

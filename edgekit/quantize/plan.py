@@ -7,12 +7,14 @@ ties together, such as the inputs and the output of a concatenation.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
 from edgekit.errors import UnsupportedError
+from edgekit.graph.clamps import bounds_of
 from edgekit.graph.ops import is_fusable
 from edgekit.graph.values import array_of, only_reader, required
 from edgekit.quantize.arithmetic import ActivationParams
@@ -21,55 +23,81 @@ from edgekit.quantize.contract import WEIGHTED, rule_of
 __all__ = ["Layer", "Plan", "make_plan"]
 
 _FUSES_CLAMP = frozenset({"Conv", "Gemm", "Add", "Sub", "Mul"})
+_OPEN = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One integer operator. All names are of values of the canonical graph.
+    """One integer operator: a node by name, and values of the canonical graph.
 
-    ``inputs`` are its computed inputs, ``constants`` its constant ones by input index (weight and bias
-    for a weighted layer), ``raw`` the node's own output, ``output`` what leaves the fused clamp.
+    ``inputs`` are its computed inputs, ``constants`` the indices of its constant ones (weight and bias
+    of a weighted layer), ``raw`` the node's own output, ``output`` what leaves the fused clamp to
+    ``bounds``.
     """
 
     name: str
     op_type: str
     inputs: tuple[str, ...]
-    constants: Mapping[int, str]
+    constants: tuple[int, ...]
     raw: str
     output: str
+    bounds: tuple[float, float]
 
     @property
     def is_weighted(self) -> bool:
         """Whether the layer multiplies by an int8 weight (Conv, Gemm)."""
         return self.op_type in WEIGHTED
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether the layer moves, selects or averages numbers, so that its output widens no range."""
+        return rule_of(self.op_type, self.name).kind == "shared"
+
 
 @dataclass(frozen=True)
 class Plan:
-    """Layers in execution order; ``groups`` partition all quantized values; ``fixed`` by group index."""
+    """What :func:`make_plan` read from a graph.
 
-    inputs: tuple[str, ...]
+    ``layers`` are in execution order; ``groups`` partition all quantized values into those with common
+    parameters, which ``fixed`` gives, by the group's index, where an operator decides them.
+    """
+
+    input: str
+    output: str
     layers: tuple[Layer, ...]
     groups: tuple[tuple[str, ...], ...]
     fixed: Mapping[int, ActivationParams]
 
     @property
     def values(self) -> tuple[str, ...]:
-        """Every quantized value: the graph's inputs, then the layers' outputs."""
-        return (*self.inputs, *(layer.output for layer in self.layers))
+        """Every quantized value: the graph's input, then the layers' outputs."""
+        return (self.input, *(layer.output for layer in self.layers))
+
+    def sources(self, index: int) -> tuple[str, ...]:
+        """Values of a group whose numbers come from outside it; the others take theirs from these."""
+        copies = {layer.output for layer in self.layers if layer.is_copy}
+        return tuple(name for name in self.groups[index] if name not in copies)
 
 
 def make_plan(model: ir.Model) -> Plan:
-    """Read a canonical fp32 graph; :class:`UnsupportedError` names a node that has no integer form."""
-    layers = tuple(_layers(model.graph))
-    inputs = tuple(value.name or "" for value in model.graph.inputs)
-    groups = _Groups([*inputs, *(layer.output for layer in layers)])
+    """Read a canonical fp32 graph with one input and one output.
+
+    Raises :class:`UnsupportedError` naming a node that has no integer form.
+    """
+    graph = model.graph
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise UnsupportedError(
+            f"the graph has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, int8 takes one each",
+            hint="cut the model down to one input and one output",
+        )
+    layers = tuple(_layers(graph))
+    source, result = graph.inputs[0].name or "", graph.outputs[0].name or ""
+    groups = _Groups([source, *(layer.output for layer in layers)])
     for layer in layers:
-        if rule_of(layer.op_type, layer.name).kind == "shared":
+        if layer.is_copy:
             for name in layer.inputs:
                 groups.join(name, layer.output)
-    members = groups.members()
-    return Plan(inputs, layers, members, _fixed(layers, members))
+    return _with_fixed(Plan(source, result, layers, groups.members(), {}))
 
 
 def _layers(graph: ir.Graph) -> Iterable[Layer]:
@@ -90,11 +118,23 @@ def _layer(node: ir.Node, clamp: ir.Node | None) -> Layer:
             f"node {node.name!r} ({node.op_type}) has a computed weight, which int8 kernels do not take",
             hint="export with --precision fp16",
         )
-    constants = {i: v.name or "" for i, v in enumerate(node.inputs) if v is not None and v.is_initializer()}
-    computed = tuple(v.name or "" for v in node.inputs if v is not None and not v.is_initializer())
+    given = [(i, value) for i, value in enumerate(node.inputs) if value is not None]
     last = clamp or node
-    raw, output = node.outputs[0].name, last.outputs[0].name
-    return Layer(node.name or "", node.op_type, computed, constants, raw or "", output or "")
+    return Layer(
+        name=node.name or "",
+        op_type=node.op_type,
+        inputs=tuple(value.name or "" for _, value in given if not value.is_initializer()),
+        constants=tuple(i for i, value in given if value.is_initializer()),
+        raw=node.outputs[0].name or "",
+        output=last.outputs[0].name or "",
+        bounds=_OPEN if clamp is None else _bounds(clamp),
+    )
+
+
+def _bounds(clamp: ir.Node) -> tuple[float, float]:
+    found = bounds_of(clamp)
+    assert found is not None, "a canonical clamp has constant bounds"
+    return found[1:]
 
 
 def _fused_clamp(node: ir.Node) -> ir.Node | None:
@@ -104,26 +144,22 @@ def _fused_clamp(node: ir.Node) -> ir.Node | None:
     return reader if reader is not None and is_fusable(reader) else None
 
 
-def _fixed(layers: Iterable[Layer], groups: tuple[tuple[str, ...], ...]) -> dict[int, ActivationParams]:
-    index = {name: i for i, group in enumerate(groups) for name in group}
-    producers = {layer.output: layer for layer in layers}
+def _with_fixed(plan: Plan) -> Plan:
+    """The plan with the parameters that sigmoids and their like impose on their groups."""
+    demands = {layer.output: rule_of(layer.op_type, layer.name).params for layer in plan.layers}
     fixed: dict[int, ActivationParams] = {}
-    for layer in producers.values():
-        params = rule_of(layer.op_type, layer.name).params
-        if params is not None:
-            fixed[index[layer.output]] = params
-    for i in fixed:
-        sources = [name for name in groups[i] if not _copies(producers.get(name))]
-        if len(sources) > 1:
+    for i, group in enumerate(plan.groups):
+        params = next((demands[name] for name in group if demands.get(name) is not None), None)
+        if params is None:
+            continue
+        sources = plan.sources(i)
+        if any(demands.get(name) != params for name in sources):
             raise UnsupportedError(
-                f"values {sources} are joined, and the integer form of one has a scale of its own",
+                f"values {list(sources)} are joined, and the integer form of one has a scale of its own",
                 hint="move the sigmoid, tanh or softmax behind the concatenation, or export with fp16",
             )
-    return fixed
-
-
-def _copies(layer: Layer | None) -> bool:
-    return layer is not None and rule_of(layer.op_type, layer.name).kind == "shared"
+        fixed[i] = params
+    return replace(plan, fixed=fixed)
 
 
 class _Groups:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import onnx_ir as ir
 
 from edgekit.graph.qdq import QuantizedTensor, insert_activation_pair, insert_constant, scalar_params
 from edgekit.graph.subgraph import values_by_name
+from edgekit.graph.values import add_initializer, array_of, required
 from edgekit.quantize.arithmetic import ActivationParams
 from edgekit.quantize.plan import Plan
-from edgekit.quantize.sequential import LayerConstants
 
 __all__ = ["rewrite"]
 
@@ -20,27 +19,31 @@ def rewrite(
     model: ir.Model,
     plan: Plan,
     params: Mapping[str, ActivationParams],
-    constants: Mapping[str, tuple[LayerConstants, ...]],
+    constants: Mapping[str, Mapping[int, QuantizedTensor]],
 ) -> ir.Model:
-    """A quantized copy of a canonical fp32 graph, by the convention of :mod:`edgekit.graph.qdq`."""
+    """A quantized copy of a canonical fp32 graph, by the convention of :mod:`edgekit.graph.qdq`.
+
+    ``params`` are those of each of the plan's values, ``constants`` the integer constants of each layer,
+    by layer name and input index.
+    """
     quantized = model.clone()
-    values = values_by_name(quantized)
-    nodes = {node.name: node for node in quantized.graph}
+    graph, values = quantized.graph, values_by_name(quantized)
+    nodes = {node.name: node for node in graph}
     for layer in plan.layers:
-        for constant in constants[layer.name]:
-            _insert(quantized.graph, nodes[layer.name], constant)
+        for index, constant in constants.get(layer.name, {}).items():
+            _own(graph, nodes[layer.name], index)
+            insert_constant(graph, nodes[layer.name], index, constant)
     for name in plan.values:
         insert_activation_pair(
-            quantized.graph, values[name], scalar_params(params[name].scale, params[name].zero_point)
+            graph, values[name], scalar_params(params[name].scale, params[name].zero_point)
         )
     return quantized
 
 
-def _insert(graph: ir.Graph, node: ir.Node, constant: LayerConstants) -> None:
-    axis = 0 if constant.scale.ndim else None
-    weight = QuantizedTensor(constant.scale, 0, ir.DataType.INT8, axis, constant.weight)
-    insert_constant(graph, node, constant.index, weight)
-    if constant.bias is None or constant.bias_scale is None:
-        return
-    scale = np.ascontiguousarray(constant.bias_scale, np.float32)
-    insert_constant(graph, node, 2, QuantizedTensor(scale, 0, ir.DataType.INT32, 0, constant.bias))
+def _own(graph: ir.Graph, node: ir.Node, index: int) -> None:
+    """A constant that several nodes read becomes one for each: their integers and scales may differ."""
+    value = required(node, index)
+    array = array_of(value)
+    assert array is not None
+    if len(value.uses()) > 1:
+        node.replace_input_with(index, add_initializer(graph, f"{node.name}.constant{index}", array))

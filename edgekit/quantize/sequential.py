@@ -8,66 +8,47 @@ et al., Data-Free Quantization, ICCV 2019, section 4.2, with empirical means).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 
+from edgekit.graph.qdq import QuantizedTensor
 from edgekit.graph.run import GraphRunner
-from edgekit.graph.subgraph import values_by_name
-from edgekit.graph.values import array_of
+from edgekit.graph.values import array_of, required
 from edgekit.quantize.arithmetic import (
+    INT8_MAX,
+    INT8_MIN,
     ActivationParams,
     FloatArray,
     Int8Array,
     Int32Array,
-    bias_floor,
+    bias_scale,
     dequantize,
     quantize,
     quantize_bias,
     quantize_weight,
+    scale_floor,
     weight_scale,
 )
 from edgekit.quantize.options import QuantizeOptions
 from edgekit.quantize.patches import sample_patches
 from edgekit.quantize.plan import Layer, Plan
+from edgekit.quantize.reference import chunks
 from edgekit.quantize.rounding import round_compensated, second_moments
 
-__all__ = ["LayerConstants", "channel_means", "quantize_constants"]
+__all__ = ["Constants", "quantize_constants"]
 
+_Number = TypeVar("_Number", bound=np.generic)
 Progress = Callable[[str, int, int], None]
+Constants = dict[str, dict[int, QuantizedTensor]]
+"""Integer constants by layer name and input index: int8 weights and operands, int32 biases."""
 
-_CHUNK = 8  # images that go through a layer at once
-_ROWS_PER_INPUT = 8  # sampled patches for each weight of an output: enough for stable second moments
-_MIN_ROWS, _MAX_ROWS = 1024, 8192
-
-
-@dataclass(frozen=True)
-class LayerConstants:
-    """Integer constants of one layer.
-
-    ``weight`` int8 in the canonical layout, ``scale`` float32 ``[channels]`` or ``[]``; ``bias`` int32
-    ``[channels]`` at input × weight scale. Constants of elementwise layers have no bias.
-    """
-
-    index: int
-    weight: Int8Array
-    scale: FloatArray
-    bias: Int32Array | None = None
-    bias_scale: FloatArray | None = None
-
-
-def channel_means(model: ir.Model, plan: Plan, images: FloatArray) -> dict[str, FloatArray]:
-    """Mean of each weighted layer's raw output per channel, of the fp32 network over ``images`` (NCHW)."""
-    names = [layer.raw for layer in plan.layers if layer.is_weighted]
-    runner = GraphRunner(model, names, num_threads=None)
-    sums: dict[str, FloatArray] = {}
-    for chunk in _chunks(images):
-        for name, values in runner.run(chunk).items():
-            total = _channel_mean(values) * np.float32(len(chunk))
-            sums[name] = sums[name] + total if name in sums else total
-    return {name: total / np.float32(len(images)) for name, total in sums.items()}
+_HAVE_OPERANDS = frozenset({"Add", "Sub", "Mul"})  # other layers' constants are shapes, bounds and pads
+_ROWS_PER_INPUT = 4  # sampled patches for each weight of an output: enough for stable second moments
+_MIN_ROWS, _MAX_ROWS = 1024, 4096
 
 
 def quantize_constants(
@@ -75,27 +56,27 @@ def quantize_constants(
     plan: Plan,
     params: Mapping[str, ActivationParams],
     images: FloatArray,
+    means: Mapping[str, FloatArray],
     options: QuantizeOptions,
     progress: Progress | None = None,
-) -> tuple[dict[str, tuple[LayerConstants, ...]], FloatArray]:
-    """Integer constants of every layer by layer name, and the quantized network's logits on ``images``.
+) -> tuple[Constants, FloatArray]:
+    """Integer constants of every layer, and the quantized network's logits on ``images``.
 
-    ``params`` has the parameters of each of the plan's values. ``images`` is float32 NCHW.
+    ``params`` has the parameters of each of the plan's values. ``images`` is float32 NCHW; ``means`` are
+    the fp32 network's over them (see :class:`~edgekit.quantize.reference.Reference`).
     """
-    means = channel_means(model, plan, images) if options.bias_correction else {}
-    walk = _Walk(model, plan, params, options, means)
-    state = {plan.inputs[0]: quantize(images, params[plan.inputs[0]])}
+    walk = _Walk(model, params, options, means if options.bias_correction else {})
+    state = {plan.input: quantize(images, params[plan.input])}
     readers = Counter(name for layer in plan.layers for name in layer.inputs)
-    output = model.graph.outputs[0].name or ""
-    for done, layer in enumerate(plan.layers):
+    for done, layer in enumerate(plan.layers, 1):
         state[layer.output] = walk.step(layer, state)
         for name in layer.inputs:
             readers[name] -= 1
-            if readers[name] == 0 and name != output:
+            if readers[name] == 0 and name != plan.output:
                 state.pop(name, None)
         if progress is not None:
-            progress("quantize", done + 1, len(plan.layers))
-    return walk.constants, dequantize(state[output], params[output])
+            progress("quantize", done, len(plan.layers))
+    return walk.constants, dequantize(state[plan.output], params[plan.output])
 
 
 class _Walk:
@@ -104,58 +85,48 @@ class _Walk:
     def __init__(
         self,
         model: ir.Model,
-        plan: Plan,
         params: Mapping[str, ActivationParams],
         options: QuantizeOptions,
         means: Mapping[str, FloatArray],
     ) -> None:
         self._model = model.clone()
-        self._values = values_by_name(self._model)
+        self._nodes = {node.name: node for node in self._model.graph}
         self._params = params
         self._options = options
         self._means = means
         self._seed = 0
-        self.constants: dict[str, tuple[LayerConstants, ...]] = {}
+        self.constants: Constants = {}
 
     def step(self, layer: Layer, state: Mapping[str, Int8Array]) -> Int8Array:
         """The layer's int8 output for all images, with its constants quantized on the way."""
         if layer.is_weighted:
             return self._weighted(layer, state)
-        self.constants[layer.name] = tuple(
-            self._operand(i, name) for i, name in layer.constants.items() if self._is_operand(layer, i)
-        )
-        params = self._params[layer.output]
-        return np.concatenate([quantize(y, params) for y in self._outputs(layer, state)])
+        if layer.op_type in _HAVE_OPERANDS:
+            for index in layer.constants:
+                values = self._array(layer, index)
+                scale = weight_scale(values, axis=None)
+                self._set(layer, index, quantize_weight(values, scale), scale)
+        return _joined(len(state[layer.inputs[0]]), self._quantized(layer, self._raw(layer, state)))
 
     def _weighted(self, layer: Layer, state: Mapping[str, Int8Array]) -> Int8Array:
-        source = self._params[layer.inputs[0]]
-        weight, bias = (self._array(layer.constants[i]) for i in (1, 2))
+        inputs, source = state[layer.inputs[0]], self._params[layer.inputs[0]]
+        weight, bias = self._array(layer, 1), self._array(layer, 2)
         scale = self._weight_scale(layer, weight, bias, source)
-        integers = self._round(layer, weight, scale, state[layer.inputs[0]])
-        shape = [-1] + [1] * (weight.ndim - 1) if scale.ndim else []
-        self._replace(layer.constants[1], integers.astype(np.float32) * scale.reshape(shape))
-        raw = np.concatenate(list(self._outputs(layer, state)))
-        if layer.raw in self._means:
-            shift = self._means[layer.raw] - _channel_mean(raw)
-            bias = bias + shift
-            raw += shift.reshape([1, -1] + [1] * (raw.ndim - 2))
-        steps = np.float32(source.scale) * scale
-        self.constants[layer.name] = (
-            LayerConstants(
-                1,
-                integers,
-                scale,
-                quantize_bias(bias, source.scale, scale),
-                np.broadcast_to(steps, bias.shape),
-            ),
-        )
-        return quantize(raw, self._params[layer.output])
+        self._set(layer, 1, self._round(layer, weight, scale, inputs), scale)
+        raw = _joined(len(inputs), self._raw(layer, state))
+        mean, steps = self._means.get(layer.raw), bias_scale(source.scale, scale)
+        corrected = bias if mean is None else bias + (mean - _channel_mean(raw))
+        shift = self._set(layer, 2, quantize_bias(corrected, steps), steps) - bias
+        shift = shift.reshape([1, -1] + [1] * (raw.ndim - 2))
+        return _joined(len(inputs), self._quantized(layer, (part + shift for part in chunks(raw))))
 
     def _weight_scale(
         self, layer: Layer, weight: FloatArray, bias: FloatArray, source: ActivationParams
     ) -> FloatArray:
         per_tensor = layer.op_type == "Gemm" and not self._options.per_channel_linear
-        floor = bias_floor(bias, source.scale) * np.float32(2)  # room for the bias correction
+        # The corrected bias is the fp32 mean less the products' mean, for which the floor leaves room.
+        magnitude = np.maximum(np.abs(bias), np.abs(self._means.get(layer.raw, bias)))
+        floor = scale_floor(magnitude, source.scale)
         if per_tensor:
             floor = np.asarray(floor.max(initial=0), np.float32)
         scale: FloatArray = np.maximum(weight_scale(weight, axis=None if per_tensor else 0), floor)
@@ -164,39 +135,49 @@ class _Walk:
     def _round(self, layer: Layer, weight: FloatArray, scale: FloatArray, inputs: Int8Array) -> Int8Array:
         if self._options.rounding == "nearest":
             return quantize_weight(weight, scale)
-        node = self._values[layer.raw].producer()
-        assert node is not None
+        node = self._nodes[layer.name]
         groups = node.attributes.get_int("group", 1)
         rows = weight.reshape(groups, weight.shape[0] // groups, -1)
         wanted = min(max(_ROWS_PER_INPUT * rows.shape[2], _MIN_ROWS), _MAX_ROWS)
         self._seed += 1
         patches = sample_patches(node, inputs, self._params[layer.inputs[0]], wanted, self._seed)
+        if patches.shape[1] < rows.shape[2]:  # too few to know how the inputs go together
+            return quantize_weight(weight, scale)
         scales = np.broadcast_to(scale, weight.shape[:1]).reshape(groups, -1)
         return round_compensated(rows, scales, second_moments(patches)).reshape(weight.shape)
 
-    def _operand(self, index: int, name: str) -> LayerConstants:
-        values = self._array(name)
-        scale = weight_scale(values, axis=None)
-        integers = quantize_weight(values, scale)
-        self._replace(name, integers.astype(np.float32) * scale)
-        return LayerConstants(index, integers, scale)
+    def _quantized(self, layer: Layer, raw: Iterable[FloatArray]) -> Iterator[Int8Array]:
+        """Outputs behind the fused clamp, beyond which a range shared with other values may reach."""
+        params = self._params[layer.output]
+        low, high = quantize(np.asarray(layer.bounds, np.float32), params)
+        for part in raw:
+            integers = quantize(part, params)
+            yield integers if (low, high) == (INT8_MIN, INT8_MAX) else integers.clip(low, high)
 
-    def _is_operand(self, layer: Layer, index: int) -> bool:
-        return layer.op_type in ("Add", "Sub", "Mul")
+    def _raw(self, layer: Layer, state: Mapping[str, Int8Array]) -> Iterator[FloatArray]:
+        names = tuple(dict.fromkeys(layer.inputs))
+        runner = GraphRunner(self._model, [layer.raw], inputs=names, num_threads=None)
+        for parts in zip(*(chunks(state[name]) for name in names), strict=True):
+            feeds = {n: dequantize(part, self._params[n]) for n, part in zip(names, parts, strict=True)}
+            yield runner.run(feeds)[layer.raw]
 
-    def _outputs(self, layer: Layer, state: Mapping[str, Int8Array]) -> Iterator[FloatArray]:
-        runner = GraphRunner(self._model, [layer.raw], inputs=layer.inputs, num_threads=None)
-        for start in range(0, len(state[layer.inputs[0]]), _CHUNK):
-            part = {n: dequantize(state[n][start : start + _CHUNK], self._params[n]) for n in layer.inputs}
-            yield runner.run(part)[layer.raw]
-
-    def _array(self, name: str) -> FloatArray:
-        array = array_of(self._values[name])
+    def _array(self, layer: Layer, index: int) -> FloatArray:
+        array = array_of(required(self._nodes[layer.name], index))
         assert array is not None
         return array.astype(np.float32)
 
-    def _replace(self, name: str, array: FloatArray) -> None:
-        self._values[name].const_value = ir.tensor(array, name=name)
+    def _set(
+        self, layer: Layer, index: int, integers: Int8Array | Int32Array, scale: FloatArray
+    ) -> FloatArray:
+        """Keep a constant's integers; the layer reads, and this returns, what they stand for."""
+        kept = self.constants.setdefault(layer.name, {})
+        dtype, axis = ir.DataType.from_numpy(integers.dtype), 0 if scale.ndim else None
+        kept[index] = QuantizedTensor(scale, 0, dtype, axis, integers)
+        shape = [-1] + [1] * (integers.ndim - 1) if scale.ndim else []
+        reals: FloatArray = (integers * scale.astype(np.float64).reshape(shape)).astype(np.float32)
+        value = ir.val(f"{layer.name}.{index}", const_value=ir.tensor(reals))
+        self._nodes[layer.name].replace_input_with(index, value)
+        return reals
 
 
 def _channel_mean(values: FloatArray) -> FloatArray:
@@ -204,6 +185,13 @@ def _channel_mean(values: FloatArray) -> FloatArray:
     return mean
 
 
-def _chunks(images: FloatArray) -> Iterator[FloatArray]:
-    for start in range(0, len(images), _CHUNK):
-        yield images[start : start + _CHUNK]
+def _joined(count: int, parts: Iterable[npt.NDArray[_Number]]) -> npt.NDArray[_Number]:
+    """``count`` rows from consecutive parts, without a second copy of them all."""
+    whole, filled = None, 0
+    for part in parts:
+        if whole is None:
+            whole = np.empty((count, *part.shape[1:]), part.dtype)
+        whole[filled : filled + len(part)] = part
+        filled += len(part)
+    assert whole is not None
+    return whole

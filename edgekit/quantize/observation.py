@@ -1,0 +1,117 @@
+"""Running the fp32 network on calibration images and keeping what quantization has to know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from edgekit.errors import InputError
+from edgekit.graph.run import GraphRunner
+from edgekit.graph.subgraph import values_by_name
+from edgekit.graph.values import shape_of
+from edgekit.quantize.arithmetic import FloatArray
+from edgekit.quantize.observers import Observer
+from edgekit.quantize.plan import Layer, Plan, make_plan
+
+__all__ = ["Observation", "observe"]
+
+Progress = Callable[[str, int, int], None]
+
+_OBSERVED_BYTES = 256 << 20  # of the outputs of layers that run, and are kept, together
+_CARRIED_BYTES = 112 << 20  # of the largest layer's float output over all images carried along
+_CARRIED_IMAGES = (8, 32)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What calibration saw of a graph: the distribution of every quantized value, and some images.
+
+    ``carried`` are the images that go through the network again while it is quantized, float32 NCHW.
+    """
+
+    plan: Plan
+    observers: Mapping[str, Observer]
+    carried: FloatArray
+    images: int
+
+
+def observe(
+    model: ir.Model, images: Iterable[FloatArray], *, progress: Progress | None = None, total: int = 0
+) -> Observation:
+    """Run a canonical fp32 graph on calibration images, float32 ``[1, C, H, W]`` each.
+
+    Statistics stream: memory does not grow with the number of images, and of a large network only a few
+    layers' outputs are held at a time. ``total`` is only for ``progress``.
+    Raises :class:`~edgekit.errors.UnsupportedError` for an operator without an integer form and
+    :class:`~edgekit.errors.InputError` for no images or activations that are not finite.
+    """
+    plan = make_plan(model)
+    sizes = _sizes_bytes(model, plan)
+    observers = {name: Observer(name) for name in plan.values}
+    stretches = list(_stretches(model, plan, sizes))
+    limit = int(np.clip(_CARRIED_BYTES // max(sizes.values()), *_CARRIED_IMAGES))
+    carried: list[FloatArray] = []
+    count = 0
+    for count, image in enumerate(images, 1):
+        _observe_image(stretches, observers, {plan.input: image})
+        if len(carried) < limit:
+            carried.append(image)
+        if progress is not None:
+            progress("calibrate", count, total)
+    if not carried:
+        raise InputError("no calibration image was given", hint="give a folder with at least one image")
+    return Observation(plan, observers, np.concatenate(carried), count)
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Consecutive layers that run as one; ``finished`` are the values that no later stretch reads."""
+
+    runner: GraphRunner
+    finished: frozenset[str]
+
+
+def _observe_image(
+    stretches: Sequence[_Stretch], observers: Mapping[str, Observer], state: dict[str, FloatArray]
+) -> None:
+    for name, values in state.items():
+        observers[name].update(values)
+    for stretch in stretches:
+        outputs = stretch.runner.run({name: state[name] for name in stretch.runner.input_names})
+        for name, values in outputs.items():
+            observers[name].update(values)
+        state.update(outputs)
+        for name in stretch.finished:
+            del state[name]
+
+
+def _stretches(model: ir.Model, plan: Plan, sizes: Mapping[str, int]) -> Iterator[_Stretch]:
+    """The network cut where its layers' outputs would outgrow the budget."""
+    last_reader = {name: i for i, layer in enumerate(plan.layers) for name in layer.inputs}
+    start = 0
+    for stop in _cuts(plan.layers, sizes):
+        layers = plan.layers[start:stop]
+        made = [layer.output for layer in layers]
+        given = dict.fromkeys(name for layer in layers for name in layer.inputs if name not in made)
+        finished = {name for name in (*given, *made) if last_reader.get(name, 0) < stop}
+        yield _Stretch(GraphRunner(model, made, inputs=tuple(given), num_threads=None), frozenset(finished))
+        start = stop
+
+
+def _cuts(layers: Sequence[Layer], sizes: Mapping[str, int]) -> Iterator[int]:
+    held = 0
+    for i, layer in enumerate(layers):
+        if held and held + sizes[layer.output] > _OBSERVED_BYTES:
+            yield i
+            held = 0
+        held += sizes[layer.output]
+    yield len(layers)
+
+
+def _sizes_bytes(model: ir.Model, plan: Plan) -> dict[str, int]:
+    """Size in float32 of each of the plan's values, for one image."""
+    values = values_by_name(model)
+    return {name: 4 * int(np.prod(shape_of(values[name]))) for name in plan.values}
