@@ -8,6 +8,7 @@ Alistarh: Optimal Brain Compression, NeurIPS 2022, in the blocked form of GPTQ (
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from edgekit.quantize.arithmetic import WEIGHT_MAX, FloatArray, Int8Array
 
@@ -15,6 +16,7 @@ __all__ = ["round_compensated", "second_moments"]
 
 _DAMPING = 0.01  # of the mean second moment: keeps directions that calibration never saw in place
 _BLOCK = 128
+_SMALL = 64
 
 
 def second_moments(patches: FloatArray) -> FloatArray:
@@ -69,16 +71,28 @@ def _round_block(rest: FloatArray, scale: FloatArray, factor: FloatArray) -> tup
     return integers, errors
 
 
-def _inverse_factor(
-    moments: FloatArray, order: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
-) -> FloatArray:
+def _inverse_factor(moments: FloatArray, order: npt.NDArray[np.int64]) -> FloatArray:
     """Upper Cholesky factor of the inverse of the damped, reordered moments: ``[groups, K, K]``."""
     size = moments.shape[1]
     sorted_rows = np.take_along_axis(moments, order[:, :, None], axis=1)
     ordered = np.take_along_axis(sorted_rows, order[:, None, :], axis=2).astype(np.float64)
     mean = np.trace(ordered, axis1=1, axis2=2) / size
     ordered += (np.maximum(_DAMPING * mean, 1e-12))[:, None, None] * np.eye(size)
-    inverse = np.linalg.inv(ordered)
-    lower = np.linalg.cholesky((inverse + inverse.transpose(0, 2, 1)) / 2)
-    upper: FloatArray = lower.transpose(0, 2, 1).astype(np.float32)
-    return upper
+    # With moments = R·Rᵀ for an upper R, the inverse is UᵀU for U = R⁻¹: no full inverse is needed.
+    upper: npt.NDArray[np.float64] = np.linalg.cholesky(ordered[:, ::-1, ::-1])[:, ::-1, ::-1]
+    factor: FloatArray = _invert_upper(upper).astype(np.float32)
+    return factor
+
+
+def _invert_upper(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Inverse of upper triangular matrices ``[groups, K, K]``, by halves."""
+    size = matrix.shape[1]
+    if size <= _SMALL:
+        small: npt.NDArray[np.float64] = np.triu(np.linalg.inv(matrix))
+        return small
+    half = size // 2
+    inverse = np.zeros_like(matrix)
+    first = inverse[:, :half, :half] = _invert_upper(matrix[:, :half, :half])
+    last = inverse[:, half:, half:] = _invert_upper(matrix[:, half:, half:])
+    inverse[:, :half, half:] = -(first @ matrix[:, :half, half:] @ last)
+    return inverse
