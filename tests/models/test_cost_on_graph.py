@@ -1,0 +1,46 @@
+"""The closed form equals, exactly, what is counted on the captured graph, for every name of the zoo."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from edgekit.capture import capture
+from edgekit.graph.count import count
+from edgekit.models import zoo
+from edgekit.models.cost import cost
+from edgekit.models.module import assemble
+from edgekit.models.network import Network
+from edgekit.options import PRECISIONS
+
+SCALES: dict[str, dict[str, float]] = {
+    "small": {"width": 0.25, "depth": 0.4, "resolution": 33, "num_classes": 3, "in_channels": 1},
+    "wide": {"width": 0.6, "depth": 1.0, "resolution": 70},
+    "deep": {"width": 0.1, "depth": 2.3, "resolution": 129, "num_classes": 11},
+}
+
+
+def without_values(network: Network) -> nn.Module:
+    """Values do not matter to what is counted."""
+    module = assemble(network).to_empty(device="cpu")
+    with torch.no_grad():
+        for tensor in module.state_dict().values():
+            tensor.fill_(1)
+    return module
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", zoo.names())
+def test_rows_and_totals_are_those_of_the_graph(name: str, scale: str) -> None:
+    network = zoo.network(name, **SCALES[scale])  # type: ignore[arg-type]  # counts are whole numbers
+    counted = count(capture(without_values(network), (1, *network.input_shape)))
+    ours = cost(network).layers()
+    assert [(row.name, row.op, row.output_shape, row.weights, row.biases, row.macs) for row in ours] == [
+        (row.name, row.op, row.output_shape, row.weights, row.biases, row.macs) for row in counted.layers
+    ]
+    for precision in PRECISIONS:
+        totals = cost(network, precision)
+        assert totals.macs == counted.macs
+        assert totals.weight_bytes == counted.weight_bytes(precision)
+        assert totals.peak_activation_bytes == counted.peak_activation_bytes(precision)
