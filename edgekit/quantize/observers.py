@@ -17,6 +17,7 @@ __all__ = ["BINS", "Observer"]
 
 BINS = 2048
 _SAMPLED = 1 << 14  # numbers of one image that enter the histogram; extremes always see all
+_LEAST_SPREAD = 1e-30  # of the first image: the inverse of a bin's width is still a float32
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Observer:
 
     def _cover(self, low: float, high: float) -> None:
         if self.width == 0.0:
-            spread = max(high - low, 1e-6, abs(low) * 1e-6)
+            spread = max(high - low, abs(low) * 1e-6, _LEAST_SPREAD)
             self.start, self.width = low, spread / BINS * 1.001
         while high >= self.start + BINS * self.width:
             self._merge(at_end=True)

@@ -21,7 +21,7 @@ __all__ = ["METHODS", "RangeMethod", "choose_params"]
 RangeMethod = Literal["minmax", "mse", "percentile"]
 FloatArray = npt.NDArray[np.float64]
 
-_SHRINK = np.linspace(1.0, 0.3, 36)
+_SHARES = np.linspace(1.0, 0.3, 36).tolist()  # of the full range that `mse` tries, the whole first
 _TAIL = 1e-5  # share of the numbers that `percentile` cuts on each side
 
 
@@ -48,24 +48,25 @@ def _quantiles(observer: Observer) -> tuple[float, float]:
 
 
 def _mse(observers: Sequence[Observer]) -> ActivationParams:
-    full = _minmax(observers)
-    low, high = min(full.low, 0.0), max(full.high, 0.0)
     centers = np.concatenate([o.centers() for o in observers])
     counts = np.concatenate([o.counts for o in observers])
     seen = counts > 0
     centers, counts = centers[seen], counts[seen]
-    lows = _SHRINK * min(o.low for o in observers) if low < -full.scale else np.zeros(1)
-    highs = _SHRINK * high
-    best_high = min(highs, key=lambda h: _error(centers, counts, low, float(h)))
-    best_low = min(lows, key=lambda v: _error(centers, counts, float(v), float(best_high)))
-    return activation_params(float(best_low), float(best_high))
+    full = _minmax(observers)
+    cut = _best([activation_params(full.low, share * full.high) for share in _SHARES], centers, counts)
+    return _best([activation_params(share * cut.low, cut.high) for share in _SHARES], centers, counts)
 
 
-def _error(centers: FloatArray, counts: npt.NDArray[np.int64], low: float, high: float) -> float:
-    params = activation_params(low, high)
-    steps = np.rint(centers / params.scale) + params.zero_point
-    held = (np.clip(steps, INT8_MIN, INT8_MAX) - params.zero_point) * params.scale
-    return float((counts * (held - centers) ** 2).sum())
+def _best(
+    candidates: Sequence[ActivationParams], centers: FloatArray, counts: npt.NDArray[np.int64]
+) -> ActivationParams:
+    """The candidate with the least squared error over the histogram; the first of equal ones."""
+    distinct = list(dict.fromkeys(candidates))
+    scales = np.array([[params.scale] for params in distinct])
+    zeros = np.array([[params.zero_point] for params in distinct])
+    steps = np.clip(np.rint(centers / scales) + zeros, INT8_MIN, INT8_MAX)
+    errors = np.square((steps - zeros) * scales - centers) @ counts
+    return distinct[int(errors.argmin())]
 
 
 METHODS: dict[RangeMethod, Callable[[Sequence[Observer]], ActivationParams]] = {
