@@ -89,7 +89,12 @@ def read(path: Path) -> Manifest:
 
 
 def of_artifact(artifact: Path) -> tuple[Manifest, ManifestArtifact]:
-    """The manifest beside ``artifact``, and its entry. Raises ModelFileError when there is none."""
+    """The manifest beside ``artifact``, and its entry.
+
+    Raises ModelFileError when the file, the manifest or the entry is missing.
+    """
+    if not artifact.is_file():
+        raise ModelFileError(f"{artifact} does not exist, expected an exported file")
     path = artifact.parent / FILE_NAME
     manifest = read(path)
     for entry in manifest.artifacts:

@@ -132,13 +132,21 @@ def test_reads_the_documented_object_and_ignores_unknown_keys(tmp_path: Path) ->
 
 def test_finds_the_entry_of_a_file(tmp_path: Path) -> None:
     manifest.write(replace(EXAMPLE, artifacts=(*EXAMPLE.artifacts, FP32)), tmp_path)
+    for name in (FP32.path, "other.tflite"):
+        (tmp_path / name).write_bytes(b"")
     found, entry = manifest.of_artifact(tmp_path / FP32.path)
     assert (found.model, entry) == (EXAMPLE.model, FP32)
     with pytest.raises(ModelFileError, match=r"other\.tflite is not listed .*_fp32\.tflite"):
         manifest.of_artifact(tmp_path / "other.tflite")
 
 
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"model\.tflite does not exist"):
+        manifest.of_artifact(tmp_path / "model.tflite")
+
+
 def test_a_missing_manifest_says_what_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "model.tflite").write_bytes(b"")
     with pytest.raises(ModelFileError, match="cannot read") as caught:
         manifest.of_artifact(tmp_path / "model.tflite")
     assert "manifest.json" in caught.value.hint
