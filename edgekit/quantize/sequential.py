@@ -143,8 +143,9 @@ class _Walk:
         patches = sample_patches(node, inputs, self._params[layer.inputs[0]], wanted, self._seed)
         if patches.shape[1] < rows.shape[2]:  # too few to know how the inputs go together
             return quantize_weight(weight, scale)
+        moments = second_moments(patches, centered=self._options.bias_correction)
         scales = np.broadcast_to(scale, weight.shape[:1]).reshape(groups, -1)
-        return round_compensated(rows, scales, second_moments(patches)).reshape(weight.shape)
+        return round_compensated(rows, scales, moments).reshape(weight.shape)
 
     def _quantized(self, layer: Layer, raw: Iterable[FloatArray]) -> Iterator[Int8Array]:
         """Outputs behind the fused clamp, beyond which a range shared with other values may reach."""
