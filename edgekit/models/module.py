@@ -35,7 +35,7 @@ from edgekit.models.network import Network, PlacedBlock, Site, split_padding
 
 __all__ = ["BlockModule", "NetworkModule", "assemble", "build", "initialize"]
 
-_OBSERVED_IMAGES = 16
+_OBSERVED_IMAGES = 8
 _OBSERVED_PIXELS = 64
 
 _ACTIVATIONS: dict[ActivationKind, type[nn.Module]] = {
@@ -182,7 +182,7 @@ def initialize(module: nn.Module, input_shape: tuple[int, int, int], seed: int) 
     quantized or measured with random weights should have ranges like a trained one's.
     """
     generator = torch.Generator().manual_seed(seed)
-    module.to_empty(device="cpu")
+    _materialize(module)
     with torch.no_grad():
         for leaf in module.modules():
             if isinstance(leaf, (nn.Conv2d, nn.Linear)):
@@ -192,6 +192,15 @@ def initialize(module: nn.Module, input_shape: tuple[int, int, int], seed: int) 
                 leaf.weight.uniform_(0.5, 1.5, generator=generator)
                 leaf.bias.normal_(0, 0.1, generator=generator)
         _observe_statistics(module, input_shape, generator)
+
+
+def _materialize(module: nn.Module) -> None:
+    """Give every tensor memory on the CPU. ``Module.to_empty`` does so too, but imports sympy: a second."""
+    for leaf in module.modules():
+        for name, parameter in leaf.named_parameters(recurse=False):
+            setattr(leaf, name, nn.Parameter(torch.empty(tuple(parameter.shape))))
+        for name, buffer in leaf.named_buffers(recurse=False):
+            setattr(leaf, name, torch.empty(tuple(buffer.shape), dtype=buffer.dtype))
 
 
 def _fill_weights(leaf: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
@@ -224,7 +233,7 @@ def _observe_statistics(
 
 
 def _random_images(input_shape: tuple[int, int, int], generator: torch.Generator) -> torch.Tensor:
-    """[16, C, H, W] of noise in octaves, coarse ones stronger, each image with its own contrast and level."""
+    """[images, C, H, W] of noise in octaves, coarse ones stronger, each image with its own contrast and level."""
     channels, height, width = input_shape
     size = (min(height, _OBSERVED_PIXELS), min(width, _OBSERVED_PIXELS))
     images = torch.zeros(_OBSERVED_IMAGES, channels, *size)

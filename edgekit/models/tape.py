@@ -62,13 +62,13 @@ class Tape:
         out = Tensor(name, channels, self._extent(Window(x.extent, window, step, padded, ceil=False)))
         self.layers.append(Conv(out, (x,), window, step, padded, groups, bias=not norm))
         if norm:
-            x, out = out, out._replace(name=f"{name}_bn")
+            x, out = out, Tensor(f"{name}_bn", channels, out.extent)
             self.layers.append(BatchNorm(out, (x,)))
         return self.activation(f"{name}_act", out, activation) if activation else out
 
     def activation(self, name: str, x: Tensor, kind: ActivationKind) -> Tensor:
         """A pointwise nonlinearity."""
-        out = x._replace(name=name)
+        out = Tensor(name, x.channels, x.extent, x.flat)
         self.layers.append(Activation(out, (x,), kind))
         return out
 
