@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import onnx_ir as ir
 from edgekit.graph.ops import OPSET, infer_types
 from edgekit.graph.values import AttributeValue, add_initializer
 
-__all__ = ["FloatArray", "GraphBuilder"]
+__all__ = ["NETWORKS", "FloatArray", "GraphBuilder"]
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -91,3 +91,44 @@ class GraphBuilder:
         producer.name = "logits"
         self.graph.outputs.append(output)
         return ir.Model(self.graph, ir_version=10)
+
+
+def _plain(b: GraphBuilder) -> ir.Value:
+    x = b.relu6(b.conv(b.image, 8, stride=2, pads=(0, 0, 1, 1)))
+    x = b.relu6(b.conv(x, 8, group=8, pads=(1, 1, 1, 1)))
+    x = b.op("Add", b.conv(x, 8, kernel=1), b.conv(x, 8, kernel=1))
+    return b.gemm(b.op("Flatten", b.op("GlobalAveragePool", b.op("Relu", x)), axis=1), 10)
+
+
+def _gated(b: GraphBuilder) -> ir.Value:
+    """SiLU and squeeze-and-excite, as in EfficientNet."""
+    x = b.conv(b.image, 8, stride=2, pads=(1, 1, 1, 1))
+    x = b.op("Mul", x, b.op("Sigmoid", x))
+    gate = b.op("Relu", b.conv(b.op("GlobalAveragePool", x), 4, kernel=1))
+    x = b.op("Mul", x, b.op("Sigmoid", b.conv(gate, 8, kernel=1)))
+    return b.gemm(b.op("Flatten", b.op("GlobalAveragePool", b.conv(x, 8)), axis=1), 10)
+
+
+def _hard(b: GraphBuilder) -> ir.Value:
+    """Hard-swish and hard-sigmoid, as in MobileNetV3."""
+    x = b.op("HardSwish", b.conv(b.image, 8, stride=2, pads=(1, 1, 1, 1)))
+    gate = b.conv(b.op("GlobalAveragePool", x), 8, kernel=1)
+    x = b.op("Mul", x, b.op("HardSigmoid", gate, alpha=1 / 6, beta=0.5))
+    return b.gemm(b.op("Flatten", b.op("GlobalAveragePool", b.conv(x, 8)), axis=1), 10)
+
+
+def _fire(b: GraphBuilder) -> ir.Value:
+    """Concatenation and max pooling, as in SqueezeNet, with a pooled convolution as the classifier."""
+    x = b.op("Relu", b.conv(b.image, 8, stride=2))
+    x = b.op("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)
+    x = b.op("Concat", b.op("Relu", b.conv(x, 4, 1)), b.op("Relu", b.conv(x, 4, pads=(1, 1, 1, 1))), axis=1)
+    return b.op("Flatten", b.op("GlobalAveragePool", b.op("Relu", b.conv(x, 10, 1))), axis=1)
+
+
+NETWORKS: dict[str, Callable[[GraphBuilder], ir.Value]] = {
+    "plain": _plain,
+    "gated": _gated,
+    "hard": _hard,
+    "fire": _fire,
+}
+"""Networks of ``image`` [1, 3, 24, 24] in the manner of one family each."""

@@ -11,7 +11,7 @@ import pytest
 from edgekit.graph import qdq
 from edgekit.graph.run import GraphRunner
 from edgekit.graph.values import Array, array_of, only_reader
-from graphs import FloatArray, GraphBuilder
+from graphs import NETWORKS, FloatArray, GraphBuilder
 
 Ranges = dict[str, tuple[float, float]]
 
@@ -114,48 +114,8 @@ def quantize_small() -> Callable[..., ir.Model]:
     return quantize_plainly
 
 
-def _plain(b: GraphBuilder) -> ir.Value:
-    x = b.relu6(b.conv(b.image, 8, stride=2, pads=(0, 0, 1, 1)))
-    x = b.relu6(b.conv(x, 8, group=8, pads=(1, 1, 1, 1)))
-    x = b.op("Add", b.conv(x, 8, kernel=1), b.conv(x, 8, kernel=1))
-    return b.gemm(b.op("Flatten", b.op("GlobalAveragePool", b.op("Relu", x)), axis=1), 10)
-
-
-def _gated(b: GraphBuilder) -> ir.Value:
-    """SiLU and squeeze-and-excite, as in EfficientNet."""
-    x = b.conv(b.image, 8, stride=2, pads=(1, 1, 1, 1))
-    x = b.op("Mul", x, b.op("Sigmoid", x))
-    gate = b.op("Relu", b.conv(b.op("GlobalAveragePool", x), 4, kernel=1))
-    x = b.op("Mul", x, b.op("Sigmoid", b.conv(gate, 8, kernel=1)))
-    return b.gemm(b.op("Flatten", b.op("GlobalAveragePool", b.conv(x, 8)), axis=1), 10)
-
-
-def _hard(b: GraphBuilder) -> ir.Value:
-    """Hard-swish and hard-sigmoid, as in MobileNetV3."""
-    x = b.op("HardSwish", b.conv(b.image, 8, stride=2, pads=(1, 1, 1, 1)))
-    gate = b.conv(b.op("GlobalAveragePool", x), 8, kernel=1)
-    x = b.op("Mul", x, b.op("HardSigmoid", gate, alpha=1 / 6, beta=0.5))
-    return b.gemm(b.op("Flatten", b.op("GlobalAveragePool", b.conv(x, 8)), axis=1), 10)
-
-
-def _fire(b: GraphBuilder) -> ir.Value:
-    """Concatenation and max pooling, as in SqueezeNet, with a pooled convolution as the classifier."""
-    x = b.op("Relu", b.conv(b.image, 8, stride=2))
-    x = b.op("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)
-    x = b.op("Concat", b.op("Relu", b.conv(x, 4, 1)), b.op("Relu", b.conv(x, 4, pads=(1, 1, 1, 1))), axis=1)
-    return b.op("Flatten", b.op("GlobalAveragePool", b.op("Relu", b.conv(x, 10, 1))), axis=1)
-
-
-_NETWORKS: dict[str, Callable[[GraphBuilder], ir.Value]] = {
-    "plain": _plain,
-    "gated": _gated,
-    "hard": _hard,
-    "fire": _fire,
-}
-
-
-@pytest.fixture(params=sorted(_NETWORKS))
+@pytest.fixture(params=sorted(NETWORKS))
 def small_network(request: pytest.FixtureRequest) -> ir.Model:
     """A network of ``image`` [1, 3, 24, 24] in the manner of one family each."""
     builder = GraphBuilder([1, 3, 24, 24])
-    return builder.model(_NETWORKS[request.param](builder))
+    return builder.model(NETWORKS[request.param](builder))
