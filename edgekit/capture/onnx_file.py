@@ -152,7 +152,8 @@ def _prepare(model: ir.Model) -> None:
         node.name = node.name or (node.outputs[0].name if node.outputs else "")
         node.metadata_props.clear()
         node.metadata_props[SCOPE] = layer_name(node.name or "")
-        for value in node.outputs:
+        for index, value in enumerate(node.outputs):
+            value.name = value.name or f"{node.name}.{index}"
             value.shape = None
 
 

@@ -40,7 +40,7 @@ def convert_opset(proto: onnx.ModelProto, file: Path) -> onnx.ModelProto:
 def _upgraded(proto: onnx.ModelProto, version: int, file: Path) -> onnx.ModelProto:
     try:
         return onnx.version_converter.convert_version(proto, OPSET)
-    except (RuntimeError, ValueError) as exc:
+    except (onnx.version_converter.ConvertError, RuntimeError, ValueError) as exc:
         lines = str(exc).strip().splitlines() or [type(exc).__name__]
         raise UnsupportedError(
             f"{file} cannot be converted from opset {version} to {OPSET}: {lines[-1]}",

@@ -90,8 +90,6 @@ _ELEMENTWISE = Operator("elementwise", shapes.broadcast)
 _POOL = Operator("pool", shapes.pool)
 _GLOBAL_POOL = Operator("pool", shapes.global_pool)
 _REDUCE = Operator("reduce", shapes.reduce)
-_VIEW = Operator("view", shapes.by_onnx)
-_MOVE = Operator("move", shapes.by_onnx)
 _QUANTIZE = Operator("quantize", shapes.like_input)
 
 OPERATORS: dict[str, Operator] = {
@@ -114,8 +112,8 @@ OPERATORS: dict[str, Operator] = {
     "Abs": _ACTIVATION,
     "Neg": _ACTIVATION,
     "Softplus": _ACTIVATION,
-    "Softmax": _ACTIVATION,
-    "LogSoftmax": _ACTIVATION,
+    "Softmax": Operator("activation", shapes.along_axis),
+    "LogSoftmax": Operator("activation", shapes.along_axis),
     "LRN": _ACTIVATION,
     "Add": _ELEMENTWISE,
     "Sub": _ELEMENTWISE,
@@ -137,16 +135,16 @@ OPERATORS: dict[str, Operator] = {
     "Pad": Operator("pad", shapes.pad),
     "Flatten": Operator("view", shapes.flatten),
     "Reshape": Operator("view", shapes.reshape),
-    "Squeeze": _VIEW,
-    "Unsqueeze": _VIEW,
+    "Squeeze": Operator("view", shapes.squeeze),
+    "Unsqueeze": Operator("view", shapes.unsqueeze),
     "Transpose": Operator("move", shapes.transpose),
-    "Slice": _MOVE,
-    "Split": _MOVE,
-    "Gather": _MOVE,
-    "DepthToSpace": _MOVE,
-    "SpaceToDepth": _MOVE,
-    "Expand": _MOVE,
-    "ArgMax": Operator("reduce", shapes.by_onnx),
+    "Slice": Operator("move", shapes.slice_),
+    "Split": Operator("move", shapes.split),
+    "Gather": Operator("move", shapes.gather),
+    "DepthToSpace": Operator("move", shapes.depth_to_space),
+    "SpaceToDepth": Operator("move", shapes.space_to_depth),
+    "Expand": Operator("move", shapes.expand),
+    "ArgMax": Operator("reduce", shapes.arg_reduce),
     "QuantizeLinear": _QUANTIZE,
     "DequantizeLinear": _QUANTIZE,
 }
@@ -155,6 +153,9 @@ TRANSIENT: dict[str, Operator] = {
     "BatchNormalization": Operator("elementwise", shapes.like_input),
     "Dropout": Operator("view", shapes.like_input),
     "Identity": Operator("view", shapes.like_input),
+    "Cast": Operator("view", shapes.like_input),
+    "CastLike": Operator("view", shapes.like_input),
+    "Sum": Operator("elementwise", shapes.broadcast),
 }
 """Operators that front ends leave in a graph and that passes remove: never in a canonical graph."""
 
@@ -193,11 +194,23 @@ def is_fusable(node: ir.Node) -> bool:
 
 
 def infer_types(node: ir.Node) -> None:
-    """Set shape and dtype of the node's outputs from its inputs, attributes and constants."""
-    transient = TRANSIENT.get(node.op_type)
-    found = (transient or operator_of(node)).shape(node)
+    """Set shape and dtype of the node's outputs from its inputs, attributes and constants.
+
+    Raises :class:`UnsupportedError` naming the node when its operator is not known, or when inputs,
+    attributes and constants do not fit each other.
+    """
+    operator = TRANSIENT.get(node.op_type) or operator_of(node)
+    try:
+        found = operator.shape(node)
+        dtype = _output_dtype(node)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as exc:
+        raise UnsupportedError(f"node {node.name!r} ({node.op_type}) is malformed: {exc}") from exc
+    if len(found) != len(node.outputs) or min((min(shape, default=0) for shape in found), default=0) < 0:
+        raise UnsupportedError(
+            f"node {node.name!r} ({node.op_type}) has {len(node.outputs)} outputs of shapes {list(found)}"
+        )
     for value, shape in zip(node.outputs, found, strict=True):
-        set_type(value, shape, _output_dtype(node))
+        set_type(value, shape, dtype)
 
 
 def _output_dtype(node: ir.Node) -> ir.DataType:
@@ -205,8 +218,10 @@ def _output_dtype(node: ir.Node) -> ir.DataType:
         return ir.DataType.FLOAT
     if node.op_type == "ArgMax":
         return ir.DataType.INT64
+    if node.op_type == "Cast":
+        return ir.DataType(node.attributes["to"].as_int())
     if node.op_type == "QuantizeLinear":
         zero = array_of(node.inputs[2]) if len(node.inputs) > 2 else None
         return ir.DataType.UINT8 if zero is None else ir.DataType.from_numpy(zero.dtype)
-    dtype = required(node, 0).dtype
+    dtype = required(node, 1 if node.op_type == "CastLike" else 0).dtype
     return ir.DataType.FLOAT if dtype is None else dtype

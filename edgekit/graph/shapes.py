@@ -13,26 +13,26 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
-import onnx
-import onnx.defs
-import onnx.shape_inference
 import onnx_ir as ir
 
-from edgekit.errors import GraphError, UnsupportedError
+from edgekit.errors import UnsupportedError
 from edgekit.graph.values import Shape, array_of, required, shape_of
 
 __all__ = [
     "OPSET",
     "ShapeRule",
+    "along_axis",
+    "arg_reduce",
     "broadcast",
-    "by_onnx",
     "concat",
     "conv",
     "conv_transpose",
+    "depth_to_space",
+    "expand",
     "flatten",
+    "gather",
     "gemm",
     "global_pool",
-    "infer_by_onnx",
     "like_input",
     "matmul",
     "pad",
@@ -40,20 +40,30 @@ __all__ = [
     "reduce",
     "reshape",
     "resize",
+    "slice_",
+    "space_to_depth",
+    "split",
+    "squeeze",
     "transpose",
+    "unsqueeze",
 ]
 
 OPSET = 18
 
 ShapeRule: TypeAlias = Callable[[ir.Node], tuple[Shape, ...]]
 
-# Larger constants than a shape or a list of axes never decide a shape.
-_MAX_SHAPE_ELEMENTS = 1024
-
 
 def like_input(node: ir.Node) -> tuple[Shape, ...]:
     """Output shaped as the first input: activations, softmax, quantize."""
     return (shape_of(required(node, 0)),)
+
+
+def along_axis(node: ir.Node) -> tuple[Shape, ...]:
+    """Output shaped as the input, which has an axis ``axis``: softmax."""
+    data, axis = shape_of(required(node, 0)), node.attributes.get_int("axis", -1)
+    if not -len(data) <= axis < len(data):
+        raise _unfit(node, f"axis {axis} does not fit input {list(data)}")
+    return (data,)
 
 
 def broadcast(node: ir.Node) -> tuple[Shape, ...]:
@@ -100,8 +110,7 @@ def pool(node: ir.Node) -> tuple[Shape, ...]:
     kernel = node.attributes.get_ints("kernel_shape")
     if kernel is None or len(kernel) != len(data) - 2:
         raise _unfit(node, f"kernel_shape {kernel} does not fit input {list(data)}")
-    shape = (*data[:2], *_windows(node, data[2:], kernel))
-    return tuple(shape for _ in node.outputs)
+    return ((*data[:2], *_windows(node, data[2:], kernel)),)
 
 
 def global_pool(node: ir.Node) -> tuple[Shape, ...]:
@@ -123,14 +132,14 @@ def gemm(node: ir.Node) -> tuple[Shape, ...]:
 
 
 def matmul(node: ir.Node) -> tuple[Shape, ...]:
-    """NumPy's matmul for operands of rank 2 or more."""
+    """NumPy's matmul: a vector is a row on the left, a column on the right, and gone afterwards."""
     left, right = shape_of(required(node, 0)), shape_of(required(node, 1))
-    if min(len(left), len(right)) < 2:
-        return by_onnx(node)
-    if left[-1] != right[-2]:
-        raise _unfit(node, f"inner dimensions {left[-1]} and {right[-2]} differ")
+    rows, columns = left[-2:-1], right[-1:] if len(right) > 1 else ()
+    depth = right[-2] if len(right) > 1 else right[0]
+    if left[-1] != depth:
+        raise _unfit(node, f"inner dimensions {left[-1]} and {depth} differ")
     batch = np.broadcast_shapes(left[:-2], right[:-2])
-    return ((*(int(dim) for dim in batch), left[-2], right[-1]),)
+    return ((*(int(dim) for dim in batch), *rows, *columns),)
 
 
 def concat(node: ir.Node) -> tuple[Shape, ...]:
@@ -179,8 +188,7 @@ def transpose(node: ir.Node) -> tuple[Shape, ...]:
 def pad(node: ir.Node) -> tuple[Shape, ...]:
     """Constant pads, all begins before all ends, optionally for some axes only."""
     data, pads = list(shape_of(required(node, 0))), _constant_ints(node, 1)
-    has_axes = len(node.inputs) > 3 and node.inputs[3] is not None
-    axes = _constant_ints(node, 3) if has_axes else list(range(len(data)))
+    axes = _optional_ints(node, 3, list(range(len(data))))
     if len(pads) != 2 * len(axes):
         raise _unfit(node, f"{len(pads)} pads do not fit {len(axes)} axes")
     for i, axis in enumerate(axes):
@@ -191,8 +199,7 @@ def pad(node: ir.Node) -> tuple[Shape, ...]:
 def reduce(node: ir.Node) -> tuple[Shape, ...]:
     """Reduction over constant axes, over all of them when none are given."""
     data = shape_of(required(node, 0))
-    has_axes = len(node.inputs) > 1 and node.inputs[1] is not None
-    given = _constant_ints(node, 1) if has_axes else []
+    given = _optional_ints(node, 1, [])
     noop = node.attributes.get_int("noop_with_empty_axes", 0)
     if noop and not given:
         return (data,)
@@ -202,74 +209,125 @@ def reduce(node: ir.Node) -> tuple[Shape, ...]:
 
 
 def resize(node: ir.Node) -> tuple[Shape, ...]:
-    """Constant sizes or scales for every axis; other forms are left to the onnx package."""
-    data = shape_of(required(node, 0))
-    plain = not {"axes", "keep_aspect_ratio_policy"} & set(node.attributes)
+    """Constant sizes or scales, for every axis or for those in the attribute ``axes``."""
+    data = list(shape_of(required(node, 0)))
+    axes = [axis % len(data) for axis in _ints(node, "axes", list(range(len(data))))]
+    if node.attributes.get_string("keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise _unfit(node, "keep_aspect_ratio_policy other than stretch")
     scales = array_of(node.inputs[2]) if len(node.inputs) > 2 else None
-    if not plain or scales is None or scales.size != len(data):
-        return by_onnx(node)
-    return (tuple(math.floor(dim * float(scale)) for dim, scale in zip(data, scales, strict=True)),)
+    if scales is not None and scales.size:
+        sizes = [math.floor(data[axis] * float(scale)) for axis, scale in zip(axes, scales, strict=True)]
+    else:
+        sizes = _constant_ints(node, 3)
+    for axis, size in zip(axes, sizes, strict=True):
+        data[axis] = size
+    return (tuple(data),)
 
 
-def by_onnx(node: ir.Node) -> tuple[Shape, ...]:
-    """What the onnx package infers; :class:`GraphError` when it cannot tell a static shape."""
-    result = []
-    for value, (shape, _) in zip(node.outputs, infer_by_onnx(node), strict=True):
-        if shape is None:
-            raise GraphError(f"the shape of {value.name!r} cannot be inferred: node {node.name!r}")
-        result.append(shape)
-    return tuple(result)
+def squeeze(node: ir.Node) -> tuple[Shape, ...]:
+    """Without the dimensions of size 1 at constant axes, or without all of them."""
+    data = shape_of(required(node, 0))
+    ones = [axis for axis, dim in enumerate(data) if dim == 1]
+    axes = {axis % len(data) for axis in _optional_ints(node, 1, ones)}
+    if not axes <= set(ones):
+        raise _unfit(node, f"cannot squeeze axes {sorted(axes)} of {list(data)}")
+    return (tuple(dim for axis, dim in enumerate(data) if axis not in axes),)
 
 
-def infer_by_onnx(node: ir.Node) -> list[tuple[Shape | None, ir.DataType]]:
-    """Shape (None if not static) and dtype of each output, by the onnx package's own rules."""
-    proto = ir.serde.serialize_node(node)
-    types = {v.name: _type_proto(v) for v in node.inputs if v is not None and v.name is not None}
-    data = {
-        v.name: ir.serde.serialize_tensor(v.const_value)
-        for v in node.inputs
-        if v is not None
-        and v.name is not None
-        and v.const_value is not None
-        and v.const_value.size <= _MAX_SHAPE_ELEMENTS
-    }
-    # Outputs without a name would be skipped as absent.
-    del proto.output[:]
-    proto.output.extend(f"output {i}" for i in range(len(node.outputs)))
+def unsqueeze(node: ir.Node) -> tuple[Shape, ...]:
+    """With dimensions of size 1 at constant axes of the output."""
+    data, axes = shape_of(required(node, 0)), _constant_ints(node, 1)
+    rank = len(data) + len(axes)
+    ones = {axis % rank for axis in axes}
+    if len(ones) != len(axes):
+        raise _unfit(node, f"axes {axes} repeat")
+    rest = iter(data)
+    return (tuple(1 if axis in ones else next(rest) for axis in range(rank)),)
+
+
+def expand(node: ir.Node) -> tuple[Shape, ...]:
+    """Broadcast with a constant shape."""
+    data, target = shape_of(required(node, 0)), _constant_ints(node, 1)
     try:
-        schema = onnx.defs.get_schema(node.op_type, OPSET)
-        opsets = [onnx.helper.make_opsetid("", OPSET)]
-        found = onnx.shape_inference.infer_node_outputs(schema, proto, types, data, opset_imports=opsets)
-    except (onnx.defs.SchemaError, onnx.shape_inference.InferenceError, RuntimeError, ValueError) as exc:
-        raise _unfit(node, str(exc).strip() or "shape inference failed") from exc
-    return [_from_type_proto(found.get(name)) for name in proto.output]
+        return (tuple(int(dim) for dim in np.broadcast_shapes(data, tuple(target))),)
+    except ValueError as exc:
+        raise _unfit(node, f"cannot expand {list(data)} to {target}") from exc
 
 
-def _type_proto(value: ir.Value) -> onnx.TypeProto:
-    dtype = value.dtype if value.dtype is not None else ir.DataType.FLOAT
-    shape = None if value.shape is None else [d if isinstance(d, int) else None for d in value.shape]
-    return onnx.helper.make_tensor_type_proto(int(dtype), shape)
+def slice_(node: ir.Node) -> tuple[Shape, ...]:
+    """Constant starts, ends, axes and steps, with Python's meaning of out of range."""
+    data = list(shape_of(required(node, 0)))
+    starts, ends = _constant_ints(node, 1), _constant_ints(node, 2)
+    axes = _optional_ints(node, 3, list(range(len(starts))))
+    steps = _optional_ints(node, 4, [1] * len(starts))
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        # The most negative end means "to the front" when the step is negative.
+        stop = None if step < 0 and end < -data[axis] else end
+        data[axis] = len(range(*slice(start, stop, step).indices(data[axis])))
+    return (tuple(data),)
 
 
-def _from_type_proto(proto: onnx.TypeProto | None) -> tuple[Shape | None, ir.DataType]:
-    if proto is None:
-        return None, ir.DataType.FLOAT
-    tensor = proto.tensor_type
-    static = tensor.HasField("shape") and all(dim.HasField("dim_value") for dim in tensor.shape.dim)
-    shape = tuple(dim.dim_value for dim in tensor.shape.dim) if static else None
-    return shape, ir.DataType(tensor.elem_type)
+def split(node: ir.Node) -> tuple[Shape, ...]:
+    """Constant lengths along ``axis``, or equal ones of which the last may be shorter."""
+    data = list(shape_of(required(node, 0)))
+    axis = node.attributes.get_int("axis", 0) % len(data)
+    count = len(node.outputs)
+    step = -(-data[axis] // count)
+    equal = [min(step, data[axis] - i * step) for i in range(count)]
+    lengths = _optional_ints(node, 1, equal)
+    if sum(lengths) != data[axis] or len(lengths) != count or min(lengths) < 0:
+        raise _unfit(node, f"cannot split {data[axis]} into {lengths} as {count} outputs")
+    return tuple((*data[:axis], length, *data[axis + 1 :]) for length in lengths)
+
+
+def gather(node: ir.Node) -> tuple[Shape, ...]:
+    """Elements along ``axis`` by index."""
+    data, indices = shape_of(required(node, 0)), shape_of(required(node, 1))
+    axis = node.attributes.get_int("axis", 0) % len(data)
+    return ((*data[:axis], *indices, *data[axis + 1 :]),)
+
+
+def depth_to_space(node: ir.Node) -> tuple[Shape, ...]:
+    """Blocks of channels become blocks of pixels."""
+    batch, channels, height, width = shape_of(required(node, 0))
+    block = node.attributes.get_int("blocksize", 1)
+    if channels % (block * block):
+        raise _unfit(node, f"{channels} channels do not divide into blocks of {block} × {block}")
+    return ((batch, channels // (block * block), height * block, width * block),)
+
+
+def space_to_depth(node: ir.Node) -> tuple[Shape, ...]:
+    """Blocks of pixels become blocks of channels."""
+    batch, channels, height, width = shape_of(required(node, 0))
+    block = node.attributes.get_int("blocksize", 1)
+    if height % block or width % block:
+        raise _unfit(node, f"{height} × {width} pixels do not divide into blocks of {block} × {block}")
+    return ((batch, channels * block * block, height // block, width // block),)
+
+
+def arg_reduce(node: ir.Node) -> tuple[Shape, ...]:
+    """Index of an extreme along ``axis``."""
+    data = list(shape_of(required(node, 0)))
+    axis = node.attributes.get_int("axis", 0) % len(data)
+    kept = [1] if node.attributes.get_int("keepdims", 1) else []
+    return ((*data[:axis], *kept, *data[axis + 1 :]),)
 
 
 def _windows(node: ir.Node, spatial: Sequence[int], kernel: Sequence[int]) -> tuple[int, ...]:
-    """Number of windows along each spatial axis, pads explicit, ``ceil_mode`` respected."""
-    if node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
-        return by_onnx(node)[0][2:]
+    """Number of windows along each spatial axis; ``auto_pad`` and ``ceil_mode`` are respected."""
     rank = len(spatial)
     strides = _ints(node, "strides", [1] * rank)
     dilations = _ints(node, "dilations", [1] * rank)
     pads = _ints(node, "pads", [0] * 2 * rank)
-    if not len(strides) == len(dilations) == len(pads) // 2 == rank:
+    if not len(strides) == len(dilations) == len(pads) // 2 == len(kernel) == rank:
         raise _unfit(node, f"strides {strides}, dilations {dilations} or pads {pads} do not fit {rank} axes")
+    if min((*strides, *dilations, *kernel), default=1) < 1 or min(pads, default=0) < 0:
+        raise _unfit(node, f"strides {strides}, dilations {dilations} or pads {pads} are out of range")
+    auto_pad = node.attributes.get_string("auto_pad", "NOTSET")
+    if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+        return tuple(-(-size // stride) for size, stride in zip(spatial, strides, strict=True))
+    if auto_pad == "VALID":
+        pads = [0] * 2 * rank
     ceil_mode = node.attributes.get_int("ceil_mode", 0)
     counts = []
     for i, size in enumerate(spatial):
@@ -284,12 +342,19 @@ def _windows(node: ir.Node, spatial: Sequence[int], kernel: Sequence[int]) -> tu
     return tuple(counts)
 
 
+def _optional_ints(node: ir.Node, index: int, default: list[int]) -> list[int]:
+    given = index < len(node.inputs) and node.inputs[index] is not None
+    return _constant_ints(node, index) if given else default
+
+
 def _ints(node: ir.Node, name: str, default: list[int]) -> list[int]:
     return list(node.attributes.get_ints(name, default))
 
 
 def _constant_ints(node: ir.Node, index: int) -> list[int]:
     array = array_of(required(node, index))
+    if array is not None and array.dtype.kind not in "iu":
+        raise _unfit(node, f"input {index} is {array.dtype}, expected integers")
     if array is None:
         raise UnsupportedError(
             f"node {node.name!r} ({node.op_type}): input {index} must be a constant",

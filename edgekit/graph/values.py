@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from edgekit.errors import GraphError
+from edgekit.errors import GraphError, UnsupportedError
 
 __all__ = [
     "Array",
@@ -60,10 +60,10 @@ def array_of(value: ir.Value | None) -> Array | None:
 
 
 def required(node: ir.Node, index: int) -> ir.Value:
-    """Input ``index`` of a node; :class:`GraphError` when the node has none there."""
+    """Input ``index`` of a node; :class:`UnsupportedError` when the node has none there."""
     value = node.inputs[index] if index < len(node.inputs) else None
     if value is None:
-        raise GraphError(f"node {node.name!r} ({node.op_type}) lacks its input {index}")
+        raise UnsupportedError(f"node {node.name!r} ({node.op_type}) lacks its input {index}")
     return value
 
 

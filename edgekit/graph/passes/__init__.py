@@ -66,6 +66,7 @@ def canonicalize(model: ir.Model) -> None:
     :class:`~edgekit.errors.UnsupportedError` for an operator or form that has no canonical
     equivalent, and :class:`~edgekit.errors.GraphError` for a defect of a pass.
     """
+    remove_unused(model)  # nothing can be verified before types are inferred, or need be if unused
     for run in PASSES:
         if run(model):
             _checked(run, model)

@@ -34,6 +34,8 @@ def complete_attributes(model: ir.Model) -> bool:
 
 
 def _complete_conv(node: ir.Node) -> bool:
+    if required(node, 1).const_value is None:
+        raise UnsupportedError(f"node {node.name!r} ({node.op_type}): the weight must be a constant")
     weight = shape_of(required(node, 1))
     rank = len(weight) - 2
     group = node.attributes.get_int("group", 1)
@@ -43,8 +45,6 @@ def _complete_conv(node: ir.Node) -> bool:
     )
     if len(node.inputs) > 2 and node.inputs[2] is not None:
         return modified
-    if required(node, 1).const_value is None:
-        raise UnsupportedError(f"node {node.name!r} ({node.op_type}): the weight must be a constant")
     channels = weight[0] if node.op_type == "Conv" else weight[1] * group
     bias = constant_before(node, "bias", np.zeros(channels, np.float32))
     node.resize_inputs(3)

@@ -38,13 +38,19 @@ def fold_batch_norm(model: ir.Model) -> bool:
 
 def _affine(node: ir.Node) -> ChannelAffine:
     arrays = [array_of(value) for value in node.inputs[1:5]]
+    channels = shape_of(required(node, 0))[1:2]
+    if any(array is not None and array.shape != channels for array in arrays):
+        raise UnsupportedError(f"node {node.name!r} (BatchNormalization): statistics do not fit {channels}")
     if node.attributes.get_int("training_mode", 0) or any(array is None for array in arrays):
         raise UnsupportedError(
             f"node {node.name!r} (BatchNormalization) is in training mode or has computed statistics",
             hint="export the model in evaluation mode",
         )
     scale, bias, mean, variance = (np.asarray(array, np.float64) for array in arrays)
-    factor = scale / np.sqrt(variance + node.attributes.get_float("epsilon", 1e-5))
+    epsilon = node.attributes.get_float("epsilon", 1e-5)
+    # A negative variance makes weights that are not finite, which is an error of its own.
+    with np.errstate(all="ignore"):
+        factor = scale / np.sqrt(variance + epsilon)
     return ChannelAffine(factor, bias - mean * factor)
 
 

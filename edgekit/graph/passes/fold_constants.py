@@ -15,64 +15,40 @@ import numpy as np
 import onnx_ir as ir
 
 from edgekit.errors import UnsupportedError
-from edgekit.graph.ops import OPERATORS, OPSET, TRANSIENT, infer_types, operator_of
-from edgekit.graph.shapes import infer_by_onnx
-from edgekit.graph.values import Array, add_initializer, array_of, is_static, set_type, shape_of
+from edgekit.graph.ops import OPSET, infer_types
+from edgekit.graph.values import Array, Shape, add_initializer, array_of, is_static, set_type, shape_of
 
 __all__ = ["fold_constants"]
 
-_RANDOM = frozenset(
-    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+# What exporters compute shapes and weights with; a network's layers are left to the network.
+_FOLDABLE = frozenset(
+    (
+        *("Abs", "Add", "Ceil", "Clip", "Div", "Exp", "Floor", "Log", "Max", "Min", "Mod", "Mul", "Neg"),
+        *("Pow", "Reciprocal", "Relu", "Sigmoid", "Sqrt", "Sub", "Sum", "Tanh", "MatMul"),
+        *("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum"),
+        *("And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Where"),
+        *("Cast", "Concat", "ConstantOfShape", "Expand", "Flatten", "Gather", "Identity", "Range"),
+        *("Reshape", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
+    )
 )
 
-_MAX_CONSTANT_BYTES = 2 << 30
-"""Protobuf cannot hold a larger constant, so no useful network computes one."""
+_MAX_CONSTANT_ELEMENTS = 1 << 29
+"""2 GiB of float32: protobuf cannot hold a larger constant, so no useful network computes one."""
 
 
 def fold_constants(model: ir.Model) -> bool:
     """Fold constants and infer types; afterwards every value has a static shape and a dtype."""
     modified = False
     for node in list(model.graph):
-        modified |= _infer(node)
         arrays = _evaluate(node)
-        if arrays is None:
-            _require_types(node)
+        if arrays is not None:
+            _replace(model.graph, node, arrays)
+        elif all(is_static(value) and value.dtype is not None for value in node.outputs):
             continue
-        _replace(model.graph, node, arrays)
+        else:
+            infer_types(node)
         modified = True
     return modified
-
-
-def _infer(node: ir.Node) -> bool:
-    """Set the outputs' shapes where they are not known yet."""
-    if node.op_type == "Constant" or all(is_static(v) and v.dtype is not None for v in node.outputs):
-        return False
-    if len(node.outputs) == 1 and (node.op_type in OPERATORS or node.op_type in TRANSIENT):
-        if _has_types(node):
-            infer_types(node)
-        return True
-    if not node.outputs:
-        return False
-    if node.domain:
-        operator_of(node)  # raises the error that names it
-    for value, (shape, dtype) in zip(node.outputs, infer_by_onnx(node), strict=True):
-        value.type = ir.TensorType(dtype)
-        value.shape = None if shape is None else ir.Shape(shape)
-    return True
-
-
-def _has_types(node: ir.Node) -> bool:
-    return all(value is None or is_static(value) for value in node.inputs)
-
-
-def _require_types(node: ir.Node) -> None:
-    for value in node.outputs:
-        if is_static(value) or not (value.uses() or value.is_graph_output()):
-            continue
-        raise UnsupportedError(
-            f"the shape of {value.name!r} is not static: node {node.name!r} ({node.op_type})",
-            hint="shapes must not depend on the image; export the model with a static input shape",
-        )
 
 
 def _evaluate(node: ir.Node) -> Sequence[Array] | None:
@@ -83,7 +59,7 @@ def _evaluate(node: ir.Node) -> Sequence[Array] | None:
         return _shape(node)
     if node.op_type == "CastLike":
         return _cast_like(node)
-    if node.op_type in _RANDOM or any(v is not None and v.const_value is None for v in node.inputs):
+    if node.op_type not in _FOLDABLE or any(v is not None and v.const_value is None for v in node.inputs):
         return None
     return _by_reference(node)
 
@@ -102,11 +78,8 @@ def _constant(node: ir.Node) -> Array:
     )
 
 
-def _shape(node: ir.Node) -> Sequence[Array] | None:
-    source = node.inputs[0]
-    if source is None or not is_static(source):
-        return None
-    shape = shape_of(source)
+def _shape(node: ir.Node) -> Sequence[Array]:
+    shape = shape_of(node.inputs[0])
     if node.op_type == "Size":
         return [np.asarray(math.prod(shape), np.int64)]
     start, end = node.attributes.get_int("start", 0), node.attributes.get_int("end", len(shape))
@@ -124,33 +97,54 @@ def _cast_like(node: ir.Node) -> Sequence[Array] | None:
 def _by_reference(node: ir.Node) -> Sequence[Array]:
     from onnx.reference import ReferenceEvaluator
 
-    operand_bytes = sum(
-        math.prod(shape_of(v)) * (v.dtype.bitwidth if v.dtype else 32) // 8
-        for v in node.outputs
-        if is_static(v)
-    )
-    if operand_bytes > _MAX_CONSTANT_BYTES:
-        raise UnsupportedError(
-            f"node {node.name!r} ({node.op_type}) computes a constant of {operand_bytes} bytes"
-        )
-    feeds = {v.name or "": array_of(v) for v in node.inputs if v is not None}
+    arrays = {
+        value.name or "": array for value in node.inputs if (array := array_of(value)) is not None and value
+    }
     try:
+        _require_moderate(node, list(arrays.values()))
         # Overflow and division by zero are the constant's own business.
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             evaluator = ReferenceEvaluator(ir.serde.serialize_node(node), opsets={"": OPSET})
-            results = evaluator.run(None, feeds)
-    except (
-        RuntimeError,
-        ValueError,
-        TypeError,
-        IndexError,
-        KeyError,
-        AttributeError,
-        NotImplementedError,
-    ) as exc:
+            results = evaluator.run(None, arrays)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as exc:
         raise UnsupportedError(f"node {node.name!r} ({node.op_type}) cannot be evaluated: {exc}") from exc
     return [np.asarray(result) for result in results]
+
+
+def _require_moderate(node: ir.Node, arrays: Sequence[Array]) -> None:
+    """Refuse to compute a constant that no network could hold."""
+    elements = _elements(node.op_type, arrays)
+    if elements > _MAX_CONSTANT_ELEMENTS:
+        raise UnsupportedError(
+            f"node {node.name!r} ({node.op_type}) computes a constant of {elements} numbers"
+        )
+
+
+def _elements(op_type: str, arrays: Sequence[Array]) -> int:
+    """An upper bound of the result's size."""
+    shapes: list[Shape] = [array.shape for array in arrays]
+    if op_type == "ConstantOfShape":
+        return _product(arrays[0])
+    if op_type in ("Expand", "Tile"):
+        return arrays[0].size * _product(arrays[1])
+    if op_type == "Range":
+        start, limit, delta = (float(array) for array in arrays)
+        return math.ceil(abs((limit - start) / delta)) if delta else 0
+    if op_type == "Gather":
+        return arrays[1].size * arrays[0].size // max(min(shapes[0], default=1), 1)
+    if op_type == "MatMul":
+        inner = max(shapes[0][-1:], default=1) or 1
+        return (arrays[0].size // inner) * (arrays[1].size // inner)
+    if op_type in ("Concat", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"):
+        return sum(array.size for array in arrays)
+    if op_type.startswith("Reduce"):
+        return arrays[0].size
+    return math.prod(np.broadcast_shapes(*shapes))
+
+
+def _product(numbers: Array) -> int:
+    return math.prod(max(int(number), 1) for number in numbers.reshape(-1))
 
 
 def _replace(graph: ir.Graph, node: ir.Node, arrays: Sequence[Array]) -> None:

@@ -11,6 +11,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
+from edgekit.errors import UnsupportedError
 from edgekit.graph.clamps import ClampedLine, bounds_of, line_of, scalar_factor
 from edgekit.graph.edit import add_before, constant_before, drop_node, replace_node, with_attributes
 from edgekit.graph.values import only_reader, required, shape_of
@@ -111,6 +112,8 @@ def _is_standard(node: ir.Node) -> bool:
 def _write_clamp(node: ir.Node) -> bool:
     """One ``Relu`` or ``Clip`` for a chain of clamps."""
     bounds = bounds_of(node)
+    if bounds is None and node.op_type == "Clip":
+        raise UnsupportedError(f"node {node.name!r} (Clip): its bounds must be constant scalars")
     if bounds is None:
         return False
     source, low, high = bounds

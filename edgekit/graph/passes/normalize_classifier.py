@@ -75,6 +75,6 @@ def _replace(node: ir.Node, weight: Array, bias: ir.Value | None) -> None:
 
 def _row_bias(bias: ir.Value | None, size: int) -> Array | None:
     array = array_of(bias)
-    if array is None or (array.ndim == 2 and array.shape[0] != 1):
+    if array is None or array.size not in (1, size) or array.shape[-1:] not in ((), (1,), (size,)):
         return None
     return np.broadcast_to(array.reshape(-1), (size,)).astype(np.float32)
