@@ -1,7 +1,6 @@
 """OpenVINO IR: an ``.xml`` with the graph and a ``.bin`` with the weights, made from our ONNX rendering.
 
-The file is converted by OpenVINO's own ONNX reader and model optimizations, the steps of
-``openvino.convert_model`` without its wrapper, which reports each use over the network.
+The file is converted by ``openvino.convert_model``.
 
 - ``fp32``: weights stay float32.
 - ``fp16``: weights stored as float16, widened when the model is compiled.
@@ -23,6 +22,7 @@ import onnx_ir as ir
 from edgekit.emit.base import JSON, EmitOptions, Emitted
 from edgekit.emit.onnx import serialize
 from edgekit.emit.openvino_census import check_integer, count_dtypes
+from edgekit.emit.openvino_conversion import convert
 from edgekit.emit.openvino_metadata import describe
 from edgekit.emit.rendering import Recipe, render
 from edgekit.emit.renderings.clamps import drop_implied_clamps
@@ -30,8 +30,8 @@ from edgekit.emit.renderings.hard_sigmoid import expand_hard_sigmoid
 from edgekit.emit.renderings.silu import merge_silu
 from edgekit.emit.renderings.uint8_activations import shift_to_uint8
 from edgekit.emit.renderings.weights import store_int8
-from edgekit.errors import MissingExtraError, UnsupportedError
 from edgekit.files import atomic_folder
+from edgekit.runtimes.openvino import import_openvino
 
 __all__ = ["emit"]
 
@@ -54,7 +54,7 @@ def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
     the files cannot be written.
     """
     rendered = render(model, options, _RECIPE)
-    converted = _convert(serialize(rendered.model))
+    converted = convert(serialize(rendered.model))
     if options.precision == "int8":
         check_integer(converted)
     _rename_counted(converted, keep=_names(rendered.model))
@@ -74,21 +74,6 @@ def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
     )
 
 
-def _convert(onnx_bytes: bytes) -> Any:
-    """The ``openvino.Model`` of an ONNX file, optimized as ``openvino.convert_model`` does."""
-    try:
-        import openvino
-        from openvino._offline_transformations import apply_moc_transformations
-    except ImportError as exc:
-        raise MissingExtraError("openvino", "openvino", "writing an OpenVINO model") from exc
-    try:
-        model = openvino.Core().read_model(onnx_bytes)
-        apply_moc_transformations(model, cf=False, smart_reshape=True)
-    except RuntimeError as exc:
-        raise UnsupportedError(f"OpenVINO cannot convert the network: {exc}") from exc
-    return model
-
-
 def _names(model: ir.Model) -> set[str]:
     return {str(named.name) for node in model.graph for named in (node, *node.inputs) if named is not None}
 
@@ -106,16 +91,12 @@ def _rename_counted(model: Any, keep: set[str]) -> None:
 
 
 def _read(path: Path) -> Any:
-    import openvino
-
-    return openvino.Core().read_model(str(path))
+    return import_openvino().Core().read_model(str(path))
 
 
 def _save(model: Any, path: Path, compress: bool) -> None:
-    import openvino
-
     with atomic_folder(path.parent) as staging:
-        openvino.save_model(model, str(staging / path.name), compress_to_fp16=compress)
+        import_openvino().save_model(model, str(staging / path.name), compress_to_fp16=compress)
 
 
 def _sha256(path: Path) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from edgekit.errors import MissingExtraError, ModelFileError
 from edgekit.runtimes.base import Array, IntegerCoverage, Port, Runner, check_num_threads, readable_file
+from edgekit.runtimes.openvino_telemetry import unreported
 
 __all__ = ["OpenvinoRunner", "import_openvino", "integer_coverage", "load"]
 
@@ -48,9 +49,10 @@ def load(path: Path, num_threads: int = 1) -> OpenvinoRunner:
 
 
 def import_openvino() -> ModuleType:
-    """The package, or MissingExtraError."""
+    """The package, imported without reporting that to its makers, or MissingExtraError."""
     try:
-        import openvino
+        with unreported():
+            import openvino
     except ImportError as exc:
         raise MissingExtraError("openvino", "openvino", "an OpenVINO model") from exc
     module: ModuleType = openvino
