@@ -6,6 +6,7 @@ Weights bring their own padding, epsilon and preprocessing; the network is built
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,20 @@ __all__ = ["WeightsInfo", "build"]
 _LISTED = 4
 _WRAPPERS = ("state_dict", "model")
 _COUNTER = "num_batches_tracked"
+# What torch's unpickler runs into when the bytes of a file are not those that were written.
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True)
@@ -144,7 +159,7 @@ def _read_torch(path: Path) -> object:
             f"{path} is damaged or holds more than weights: {str(exc).partition('. ')[0]}",
             hint="save the weights alone: torch.save(model.state_dict(), path)",
         ) from exc
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, IndexError) as exc:
+    except _DAMAGE as exc:
         raise ModelFileError(f"{path} is not a file that torch.save wrote: {exc}") from exc
 
 

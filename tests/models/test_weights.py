@@ -190,6 +190,31 @@ def test_garbage_is_a_model_file_error(network: Network, tmp_path: Path, suffix:
             weights.build(network, str(path))
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
+def test_damaged_bytes_never_get_past_the_boundary(tmp_path: Path, kind: str) -> None:
+    network = zoo.network("squeezenet1_1", width=0.1, resolution=32, num_classes=2)
+    path = tmp_path / ("net.safetensors" if kind == "safetensors" else "net.pt")
+    if kind == "legacy":
+        torch.save(build(network).state_dict(), path, _use_new_zipfile_serialization=False)
+    else:
+        saved(network, path)
+    whole = path.read_bytes()
+    draw = np.random.default_rng(0)
+    refused = 0
+    for _ in range(150):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        end = min(len(damaged), 4000) if draw.random() < 0.7 else len(damaged)
+        places = draw.integers(0, end, draw.integers(1, 8))
+        damaged[places] = draw.integers(0, 256, len(places))
+        path.write_bytes(damaged.tobytes())
+        try:
+            weights.build(network, str(path))
+        except (ModelFileError, WeightsError):
+            refused += 1
+    assert refused > 50
+
+
 def test_missing_files_and_unknown_kinds_say_what_is_expected(network: Network, tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="does not exist"):
         weights.build(network, str(tmp_path / "net.pt"))
