@@ -58,16 +58,6 @@ LOWERINGS: dict[str, Callable[[Lowering, ir.Node], None]] = {
 """ONNX operator → the function that lowers one node of it."""
 
 
-def _origin(value: ir.Value) -> ir.Value:
-    """The float value behind a quantized graph's output, whose name the file's output carries."""
-    node = value.producer()
-    while node is not None and node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-        assert node.inputs[0] is not None
-        value = node.inputs[0]
-        node = value.producer()
-    return value
-
-
 def _rename(program: Program, index: int, name: str) -> None:
     program.tensors[index] = replace(program.tensors[index], name=name)
 
@@ -93,5 +83,5 @@ def lower(graph: ir.Graph, precision: Precision) -> Program:
     for value in graph.outputs:
         index = lowering.operand(value)
         lowering.program.outputs.append(index)
-        _rename(lowering.program, index, name_of(_origin(value)))
+        _rename(lowering.program, index, name_of(value))
     return lowering.program
