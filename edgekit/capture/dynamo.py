@@ -19,7 +19,7 @@ import torch.onnx
 from torch import nn
 
 from edgekit.capture.fx import evaluation_mode
-from edgekit.errors import InputError, UnsupportedError
+from edgekit.errors import InputError, MissingExtraError, UnsupportedError
 from edgekit.graph.edit import SCOPE
 from edgekit.graph.ops import OPSET
 
@@ -46,6 +46,8 @@ def export(module: nn.Module, input_shape: tuple[int, ...]) -> ir.Model:
                 optimize=False,
                 verbose=False,
             )
+        except ImportError as exc:
+            raise MissingExtraError("onnxscript", "torch", "torch.onnx.export") from exc
         except (RuntimeError, TypeError, ValueError) as exc:
             raise UnsupportedError(
                 f"torch.onnx.export cannot export the module: {_first_line(exc)}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgekit.capture import capture
+from edgekit.capture import capture, load_onnx
 from edgekit.errors import InputError, UnsupportedError, WeightsError
 from edgekit.graph.values import array_of
 from edgekit.models import module, zoo
@@ -88,6 +89,12 @@ def test_mobilenet_v2_is_captured_in_half_a_second() -> None:
         capture(built, (1, 3, 64, 64), method="fx")
         seconds.append(time.process_time() - start)
     assert min(seconds) < 0.5
+
+
+def test_a_canonical_graph_saved_and_loaded_is_itself(tmp_path: Path) -> None:
+    model = capture(module.build(zoo.network("efficientnet_b0", width=0.25, resolution=64)), (1, 3, 64, 64))
+    ir.save(model, tmp_path / "model.onnx")
+    assert_same(load_onnx(tmp_path / "model.onnx"), model)
 
 
 class Everything(nn.Module):
