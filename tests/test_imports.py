@@ -23,13 +23,13 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset({"options", "files"}),
-    frozenset({"results", "resources"}),
+    frozenset({"latency_model", "results", "resources"}),
     frozenset({"graph", "runtimes", "images", "manifest", "model_file", "parity", "target"}),
-    frozenset({"models", "capture", "quantize", "emit"}),
+    frozenset({"models", "capture", "quantize", "emit", "search", "report"}),
     frozenset({"source", "evaluation"}),
     frozenset({"building", "verification"}),
     frozenset({"gates"}),
-    frozenset({"description", "doctor", "pipeline"}),
+    frozenset({"description", "doctor", "pipeline", "scaling"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )
