@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Built", "build_graph"]
 
+Progress = Callable[[str, int, int], None]
+
 
 @dataclass(frozen=True)
 class Built:
@@ -38,26 +41,28 @@ class Built:
     seconds: dict[str, float]
 
 
-def build_graph(model: str, options: ExportOptions) -> Built:
+def build_graph(model: str, options: ExportOptions, progress: Progress | None = None) -> Built:
     """Build, or read, what ``model`` names, with the weights that ``options`` ask for.
+
+    ``progress`` hears of downloads.
 
     Raises what :func:`edgekit.source.parse` and :func:`edgekit.capture.capture` raise, and WeightsError
     for weights that do not fit.
     """
     parsed = source.parse(model, options.scale)
     if isinstance(parsed, Network):
-        return _build_network(parsed, options)
+        return _build_network(parsed, options, progress)
     if isinstance(parsed, OnnxFile):
         return _load_onnx(parsed)
     return _call_function(parsed)
 
 
-def _build_network(network: Network, options: ExportOptions) -> Built:
+def _build_network(network: Network, options: ExportOptions, progress: Progress | None) -> Built:
     start = time.perf_counter()
     from edgekit.models import weights
 
     wanted = _without_download(network) if options.weights == "auto" else options.weights
-    built, info = weights.build(network, wanted, options.seed)
+    built, info = weights.build(network, wanted, options.seed, progress)
     finished = time.perf_counter()
     graph = _capture(built, (1, *network.input_shape))
     seconds = {"build": finished - start, "capture": time.perf_counter() - finished}
@@ -117,27 +122,40 @@ def _foreign(graph: ir.Model, name: str, weights: str, seconds: dict[str, float]
             "one image and one row of logits",
             hint="cut the model down to its classifier",
         )
-    _, channels, height, width = _image_shape(graph, name)
-    if height != width:
-        raise InputError(f"{name} takes images of {height} × {width}, expected a square")
-    classes = shape_of(graph.graph.outputs[0])[-1]
-    preprocessing = Preprocessing(resize_short_side=round(height * 256 / 224), crop=height)
+    channels, size = _image_shape(graph, name)
+    classes = _num_classes(graph, name)
+    preprocessing = Preprocessing(resize_short_side=round(size * 256 / 224), crop=size)
     if channels == 1:
         preprocessing = Preprocessing(
-            preprocessing.resize_short_side, crop=height, color="L", mean=(0.5,), std=(0.5,)
+            preprocessing.resize_short_side, crop=size, color="L", mean=(0.5,), std=(0.5,)
         )
     warning = (
         f"{name} does not say how images become its input: assumed are mean {preprocessing.mean} and "
         f"std {preprocessing.std}; other ones lose accuracy"
     )
     described = ManifestModel(
-        name=name, width=1.0, depth=1.0, resolution=height, num_classes=classes, weights=weights
+        name=name, width=1.0, depth=1.0, resolution=size, num_classes=classes, weights=weights
     )
     return Built(graph, described, preprocessing, None, (warning,), seconds)
 
 
-def _image_shape(graph: ir.Model, name: str) -> tuple[int, ...]:
+def _image_shape(graph: ir.Model, name: str) -> tuple[int, int]:
+    """Channels, and the height and width in pixels, of the only input."""
     shape = shape_of(graph.graph.inputs[0])
-    if len(shape) != 4 or shape[1] not in (1, 3):
-        raise InputError(f"{name} has an input of shape {list(shape)}, expected [1, 3 or 1, height, width]")
-    return shape
+    if len(shape) != 4 or shape[1] not in (1, 3) or shape[2] != shape[3]:
+        raise InputError(
+            f"{name} has an input of shape {list(shape)}, expected a square RGB or gray image, [1, 3, N, N] "
+            "or [1, 1, N, N]",
+            hint="export the model for such images, channels first",
+        )
+    return shape[1], shape[2]
+
+
+def _num_classes(graph: ir.Model, name: str) -> int:
+    shape = shape_of(graph.graph.outputs[0])
+    if len(shape) != 2:
+        raise InputError(
+            f"{name} has an output of shape {list(shape)}, expected one row of logits, [1, classes]",
+            hint="end the model with its classifier, flattened",
+        )
+    return shape[1]

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit import manifest, runtimes
-from edgekit.errors import ImageError, InputError
+from edgekit.errors import ImageError, InputError, ModelFileError
 from edgekit.images import SkippedImage, find_images, labelled_images, normalize, stream_pixels
 from edgekit.manifest import Manifest, ManifestArtifact
 from edgekit.options import Preprocessing, TensorSpec
 from edgekit.parity import agreement, sqnr_db, top_k
 from edgekit.results import Comparison, Evaluation
 
-__all__ = ["artifact_logits", "compare", "encode", "evaluate", "read_output"]
+__all__ = ["artifact_logits", "check_labels", "compare", "encode", "evaluate", "read_output"]
 
 Progress = Callable[[str, int, int], None]
 FloatArray = npt.NDArray[np.float32]
@@ -39,8 +39,9 @@ def evaluate(
     described, entry = manifest.of_artifact(Path(artifact))
     images = labelled_images(data, _class_names(described, Path(artifact).parent))[:limit]
     classes = dict(images)
+    check_labels(classes.values(), entry.output.shape[-1])
     paths, logits = _run(Path(artifact), described, entry, classes, num_threads, progress)
-    labels = _labels([classes[path] for path in paths], logits.shape[1])
+    labels = np.asarray([classes[path] for path in paths])
     top5 = top_k(logits, labels, min(5, logits.shape[1]))
     return Evaluation(
         Path(artifact), len(paths), top_k(logits, labels, 1), top5, skipped=len(images) - len(paths)
@@ -58,23 +59,25 @@ def compare(
 ) -> Comparison:
     """Two exported files on the same images: how often they agree, and the logits' SQNR in dB.
 
-    ``data`` is a folder of images; where they are labelled the artifact's accuracy is given too.
-    Raises what :func:`evaluate` raises.
+    ``data`` is a folder of images; where they are labelled with classes of the network, the artifact's
+    accuracy is given too. Raises InputError for files of different networks, and ModelFileError and
+    ImageError as :func:`evaluate` does.
     """
     described, entry = manifest.of_artifact(Path(artifact))
-    classes = _classes_if_labelled(data, described, Path(artifact).parent)
-    images = find_images(data)[:limit]
-    paths, logits = _run(Path(artifact), described, entry, images, num_threads, progress)
     other, other_entry = manifest.of_artifact(Path(reference))
-    _, expected = _run(Path(reference), other, other_entry, paths, num_threads, progress)
-    if expected.shape != logits.shape:
+    expected_classes, num_classes = other_entry.output.shape[-1], entry.output.shape[-1]
+    if expected_classes != num_classes:
         raise InputError(
-            f"{Path(reference).name} has {expected.shape[1]} classes, {Path(artifact).name} {logits.shape[1]}",
+            f"{Path(reference).name} has {expected_classes} classes, {Path(artifact).name} {num_classes}",
             hint="compare two files of the same network",
         )
+    images = find_images(data)[:limit]
+    classes = _classes_if_labelled(data, _class_names(described, Path(artifact).parent), num_classes)
+    paths, logits = _run(Path(artifact), described, entry, images, num_threads, progress)
+    _, expected = _run(Path(reference), other, other_entry, paths, num_threads, progress)
     top1 = top5 = None
     if classes is not None:
-        labels = _labels([classes[path] for path in paths], logits.shape[1])
+        labels = np.asarray([classes[path] for path in paths])
         top1, top5 = top_k(logits, labels, 1), top_k(logits, labels, min(5, logits.shape[1]))
     return Comparison(
         Path(reference),
@@ -84,6 +87,7 @@ def compare(
         top5,
         agreement(expected, logits),
         sqnr_db(expected, logits),
+        skipped=len(images) - len(paths),
     )
 
 
@@ -98,6 +102,16 @@ def artifact_logits(
     runner = runtimes.load(path, num_threads)
     rows = [read_output(runner.run(encode(batch, entry_input)), entry_output) for batch in batches]
     return np.stack(rows)
+
+
+def check_labels(labels: Iterable[int], num_classes: int) -> None:
+    """Raise InputError for a label that a network of ``num_classes`` does not have."""
+    largest = max(labels, default=0)
+    if largest >= num_classes:
+        raise InputError(
+            f"an image is labelled {largest}, and the network has classes 0 to {num_classes - 1}",
+            hint="give images that are labelled with the network's own class indices",
+        )
 
 
 def encode(batch: FloatArray, spec: TensorSpec) -> npt.NDArray[np.generic]:
@@ -156,24 +170,25 @@ def _network_input(pixels: PixelArray, preprocessing: Preprocessing, spec: Tenso
     return np.ascontiguousarray(normalize(pixels, preprocessing).transpose(2, 0, 1))[None]
 
 
-def _classes_if_labelled(data: Path, described: Manifest, folder: Path) -> dict[Path, int] | None:
+def _classes_if_labelled(
+    data: Path, names: tuple[str, ...] | None, num_classes: int
+) -> dict[Path, int] | None:
+    """The class of each image; None where file names only look as if, such as 20240131_sunset.jpg."""
     try:
-        return dict(labelled_images(data, _class_names(described, folder)))
-    except ImageError:
-        find_images(data)  # a folder without any image is still an error
+        classes = dict(labelled_images(data, names))
+        check_labels(classes.values(), num_classes)
+    except InputError:
         return None
+    return classes
 
 
 def _class_names(described: Manifest, folder: Path) -> tuple[str, ...] | None:
     if described.labels is None:
         return None
-    return tuple((folder / described.labels).read_text(encoding="utf-8").splitlines())
-
-
-def _labels(labels: list[int], classes: int) -> npt.NDArray[np.int64]:
-    if max(labels) >= classes:
-        raise InputError(
-            f"an image is labelled {max(labels)}, and the network has classes 0 to {classes - 1}",
-            hint="evaluate on images labelled with the network's own class indices",
-        )
-    return np.asarray(labels, np.int64)
+    path = folder / described.labels
+    try:
+        return tuple(path.read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ModelFileError(
+            f"cannot read {path}, which the manifest beside it names: {exc}", hint="export the model again"
+        ) from exc

@@ -84,9 +84,11 @@ def find_images(folder: Path | str) -> list[Path]:
     """
     folder = Path(folder)
     if not folder.exists():
-        raise ImageError(f"{folder} does not exist, expected a folder of images")
+        raise ImageError(f"{folder} does not exist, expected a folder of images", hint="check the path")
     if not folder.is_dir():
-        raise ImageError(f"{folder} is a file, expected a folder of images")
+        raise ImageError(
+            f"{folder} is a file, expected a folder of images", hint=f"its folder is {folder.parent}"
+        )
     found = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
     names = {path: path.relative_to(folder) for path in found}
     visible = [path for path, name in names.items() if not any(part.startswith(".") for part in name.parts)]

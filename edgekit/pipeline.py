@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import onnx_ir as ir
 
 from edgekit import manifest
@@ -18,7 +18,7 @@ from edgekit.emit import EmitOptions, Emitted, emit
 from edgekit.errors import InputError
 from edgekit.evaluation import compare, evaluate
 from edgekit.files import atomic_folder, write_atomically
-from edgekit.gates import check_drop
+from edgekit.gates import open_drop_gate
 from edgekit.graph.run import GraphRunner
 from edgekit.manifest import Manifest, ManifestArtifact
 from edgekit.options import ExportOptions, Format, Precision
@@ -26,15 +26,15 @@ from edgekit.quantize import ActivationParams, QuantizationResult, observe, pixe
 from edgekit.quantize.calibration import CalibrationData, open_source
 from edgekit.results import Artifact, ExportResult, Parity
 from edgekit.target import resolve
-from edgekit.verification import check_same_answers, verify_artifact
+from edgekit.verification import check_same_answers, output_step, verify_artifact
 
 __all__ = ["compare", "evaluate", "export"]
 
 Progress = Callable[[str, int, int], None]
-FloatArray = npt.NDArray[np.float32]
 
 _SUFFIXES: dict[Format, str] = {"tflite": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
 _LABELS = "labels.txt"
+_LARGEST_SEED = 2**63 - 1  # that torch's generators take
 _HELD_BACK_INT8 = 50  # images that an int8 export is verified on
 _HELD_BACK_FLOAT = 8  # a float file differs from the network by rounding only
 
@@ -48,22 +48,25 @@ def export(
     Raises an :class:`~edgekit.errors.EdgekitError`: InputError for what cannot be used, CheckError when a
     file does not answer like the network or ``max_drop`` is exceeded, OutputError when it cannot be written.
     """
+    _check_numbers(options)
     jobs = [(target.format, target.precision(options.precision)) for target in resolve(options.target)]
-    if (options.max_drop is None) != (options.data is None):
-        raise InputError("max_drop and data go together: a number of points, and a folder of labelled images")
-    clock = _Clock()
-    built = build_graph(model, options)
-    clock.seconds.update(built.seconds)
     needs_int8 = any(precision == "int8" for _, precision in jobs)
-    with clock.stage("calibrate"):
-        data = open_source(options.calibration, built.preprocessing, options.samples, options.seed, progress)
-    quantized = _quantize(built, data, clock, progress) if needs_int8 else None
+    clock = _Clock()
+    built = build_graph(model, options, progress)
+    clock.seconds.update(built.seconds)
+    gate = open_drop_gate(built, options)
     with atomic_folder(options.out_dir) as folder:
+        manifest.extend(options.out_dir, _manifest(built, ()))  # another network's folder is refused first
+        with clock.stage("calibrate"):
+            data = open_source(
+                options.calibration, built.preprocessing, options.samples, options.seed, progress
+            )
+        quantized = _quantize(built, data, clock, progress) if needs_int8 else None
         with clock.stage("emit"):
             emitted = [_emit(built, quantized, job, options, folder) for job in jobs]
         with clock.stage("verify"):
-            artifacts, warnings = _verify(built, data, emitted, needs_int8, progress)
-            check_drop(built, emitted, options, progress)
+            artifacts, warnings = _verify(built, quantized, data, emitted, progress)
+            warnings += gate.check(emitted, progress) if gate is not None else ()
         path = _write_manifest(built, artifacts, folder, options.out_dir)
     return ExportResult(
         model=built.model.name,
@@ -72,6 +75,18 @@ def export(
         manifest=options.out_dir / path.name,
         warnings=(*built.warnings, *_calibration_warnings(data, needs_int8), *warnings),
     )
+
+
+def _check_numbers(options: ExportOptions) -> None:
+    if options.samples < 1:
+        raise InputError(
+            f"samples is {options.samples}, expected at least 1", hint="100 images are usually enough"
+        )
+    if not 0 <= options.seed <= _LARGEST_SEED:
+        raise InputError(
+            f"seed is {options.seed}, expected 0 to {_LARGEST_SEED}",
+            hint="try 0",
+        )
 
 
 @dataclass
@@ -124,41 +139,32 @@ def _emit(
 
 def _verify(
     built: Built,
+    quantized: QuantizationResult | None,
     data: CalibrationData,
     emitted: Sequence[Emitted],
-    needs_int8: bool,
     progress: Progress | None,
 ) -> tuple[list[Artifact], list[str]]:
     """Every file against the fp32 graph on images that did not calibrate, as far as there are any."""
-    held_back = data.held_back(_HELD_BACK_INT8 if needs_int8 else _HELD_BACK_FLOAT)
+    limit = _HELD_BACK_FLOAT if quantized is None else _HELD_BACK_INT8
+    held_back = data.held_back(limit)
     warnings = []
-    if held_back is None and needs_int8:
+    if held_back is None and quantized is not None:
         warnings.append(
             f"all {len(data)} images calibrated, so the files are checked on the same ones: give more images "
             "or fewer --samples to hold some back"
         )
-    batches = list(held_back or data)
+    batches = list(islice(data if held_back is None else held_back, limit))
     runner = GraphRunner(built.graph, num_threads=None)
     reference = np.concatenate([next(iter(runner.run(batch).values())) for batch in batches])
     artifacts, answers = [], []
     for done, item in enumerate(emitted, 1):
         parity, logits = verify_artifact(item, reference, batches)
         answers.append((item, logits))
-        artifacts.append(
-            Artifact(
-                item.path,
-                item.format,
-                item.precision,
-                item.size_bytes,
-                item.sha256,
-                item.input,
-                item.output,
-                parity,
-            )
-        )
+        artifacts.append(_artifact(item, parity))
         if progress is not None:
             progress("verify", done, len(emitted))
-    check_same_answers(answers)
+    if quantized is not None:
+        check_same_answers(answers, output_step(quantized.model))
     return artifacts, warnings
 
 
@@ -176,10 +182,8 @@ def _artifact(emitted: Emitted, parity: Parity) -> Artifact:
 
 
 def _calibration_warnings(data: CalibrationData, needs_int8: bool) -> list[str]:
-    if not needs_int8:
-        return []
     warnings = []
-    if data.is_synthetic:
+    if data.is_synthetic and needs_int8:
         warnings.append(f"calibrated on {data.description}: give --calibration FOLDER with your own images")
     if data.skipped:
         names = ", ".join(skipped.path.name for skipped in data.skipped[:3])
@@ -188,13 +192,14 @@ def _calibration_warnings(data: CalibrationData, needs_int8: bool) -> list[str]:
 
 
 def _write_manifest(built: Built, artifacts: Sequence[Artifact], folder: Path, out_dir: Path) -> Path:
+    if built.labels is not None:
+        write_atomically(folder / _LABELS, "\n".join(built.labels) + "\n")
+    return manifest.write(manifest.extend(out_dir, _manifest(built, artifacts)), folder)
+
+
+def _manifest(built: Built, artifacts: Sequence[Artifact]) -> Manifest:
     entries = tuple(
         ManifestArtifact(a.path.name, a.format, a.precision, a.size_bytes, a.sha256, a.input, a.output)
         for a in artifacts
     )
-    labels = None
-    if built.labels is not None:
-        labels = _LABELS
-        write_atomically(folder / _LABELS, "\n".join(built.labels) + "\n")
-    described = Manifest(built.model, built.preprocessing, labels, entries)
-    return manifest.write(manifest.extend(out_dir, described), folder)
+    return Manifest(built.model, built.preprocessing, _LABELS if built.labels else None, entries)

@@ -25,6 +25,7 @@ __all__ = [
     "LayerRow",
     "ModelRow",
     "Parity",
+    "Prediction",
     "Totals",
 ]
 
@@ -132,7 +133,8 @@ class Comparison:
 
     ``top1`` and ``top5`` belong to ``artifact``, in percent, and are ``None`` for images without labels.
     ``agreement`` is how often both name the same class, in percent; ``sqnr_db`` the signal-to-
-    quantization-noise ratio of the logits in dB, infinite for equal ones.
+    quantization-noise ratio of the logits in dB, infinite for equal ones. ``skipped`` counts files that
+    could not be read.
     """
 
     reference: Path
@@ -142,6 +144,7 @@ class Comparison:
     top5: float | None
     agreement: float
     sqnr_db: float
+    skipped: int = 0
 
     def to_json(self) -> dict[str, JSON]:
         return {
@@ -213,20 +216,47 @@ class Totals:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """What a network is predicted to reach on a target; ``None`` for what cannot be predicted.
+
+    ``top1`` is percent on ImageNet-1k in fp32, with its expected error in points; ``latency_ms`` one
+    inference, with its expected error in percent. ``extrapolates``: published figures do not reach it.
+    """
+
+    top1: float | None
+    top1_error: float | None
+    latency_ms: float | None
+    latency_error_percent: float | None
+    extrapolates: bool
+
+    def to_json(self) -> dict[str, JSON]:
+        return {
+            "top1": _rounded(self.top1, 2),
+            "top1_error": _rounded(self.top1_error, 2),
+            "latency_ms": _rounded(self.latency_ms, 4),
+            "latency_error_percent": _rounded(self.latency_error_percent, 2),
+            "extrapolates": self.extrapolates,
+        }
+
+
+@dataclass(frozen=True)
 class Description:
-    """A network layer by layer. ``input_shape`` is (1, C, H, W)."""
+    """A network layer by layer. ``input_shape`` is (1, C, H, W); ``predicted`` is for a target, if asked."""
 
     model: str
     input_shape: tuple[int, ...]
     totals: Totals
     layers: tuple[LayerRow, ...] = field(repr=False)
+    predicted: Prediction | None = None
 
     def to_json(self) -> dict[str, JSON]:
+        predicted: dict[str, JSON] = {"predicted": self.predicted.to_json()} if self.predicted else {}
         return {
             "model": self.model,
             "input_shape": list(self.input_shape),
             "totals": self.totals.to_json(),
             "layers": [layer.to_json() for layer in self.layers],
+            **predicted,
         }
 
 

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
+import onnx_ir as ir
 
 from edgekit.emit import Emitted
 from edgekit.errors import CheckError
 from edgekit.evaluation import artifact_logits
+from edgekit.graph.qdq import dequantized_from
 from edgekit.options import Precision
 from edgekit.parity import parity
 from edgekit.results import Parity
 
-__all__ = ["check_same_answers", "verify_artifact"]
+__all__ = ["check_same_answers", "output_step", "verify_artifact"]
 
 FloatArray = npt.NDArray[np.float32]
 
 _LARGEST_ERROR: dict[Precision, float] = {"fp32": 1e-4}
 """Precision → the largest error of a logit, relative to the largest logit, that is arithmetic noise."""
 
+_TIE_STEPS = 2.01  # two, and what float32 rounds
 _SAME_ANSWERS = 99.0  # percent of images on which two int8 files of one graph name the same class
 
 
@@ -50,38 +54,37 @@ def verify_artifact(
     return measured, logits
 
 
-def check_same_answers(files: Sequence[tuple[Emitted, FloatArray]]) -> None:
+def check_same_answers(files: Sequence[tuple[Emitted, FloatArray]], step: float) -> None:
     """Raise CheckError unless all int8 files of one graph name the same class on 99 % of the images.
 
-    Classes whose logits lie within two steps of the output's scale are a tie: the runtimes may round
-    them differently.
+    ``step`` is the scale of the quantized graph's output. Classes whose logits lie within two steps of
+    each other are a tie: the runtimes may round them differently.
     """
     integer = [(emitted, logits) for emitted, logits in files if emitted.precision == "int8"]
-    for first in range(len(integer)):
-        for second in range(first + 1, len(integer)):
-            _check_pair(*integer[first], *integer[second])
+    for (one, logits), (other, other_logits) in combinations(integer, 2):
+        _check_pair(one, logits, other, other_logits, step)
 
 
-def _check_pair(one: Emitted, logits: FloatArray, other: Emitted, other_logits: FloatArray) -> None:
-    step = max(
-        emitted.output.scale or _step(values) for emitted, values in ((one, logits), (other, other_logits))
-    )
+def output_step(quantized: ir.Model) -> float:
+    """The difference between neighbouring logits of a quantized graph: its output's scale."""
+    params = dequantized_from(quantized.graph.outputs[0])
+    assert params is not None, "a quantized graph ends in a DequantizeLinear"
+    return float(params.scale)
+
+
+def _check_pair(
+    one: Emitted, logits: FloatArray, other: Emitted, other_logits: FloatArray, step: float
+) -> None:
     rows = np.arange(len(logits))
     best, other_best = logits.argmax(1), other_logits.argmax(1)
     margin = np.minimum(
         logits[rows, best] - logits[rows, other_best],
         other_logits[rows, other_best] - other_logits[rows, best],
     )
-    same = 100 * float((margin <= 2.01 * step).mean())
+    same = 100 * float((margin <= _TIE_STEPS * step).mean())
     if same < _SAME_ANSWERS:
         raise CheckError(
             f"{one.path.name} and {other.path.name} name the same class on {same:.1f} % of the images, "
             f"expected {_SAME_ANSWERS:g} %",
             hint="this is a defect of edgekit: please report the model",
         )
-
-
-def _step(logits: FloatArray) -> float:
-    """Output step of a file with float output: the smallest difference between its logits."""
-    levels = np.unique(logits)
-    return float(np.diff(levels).min()) if len(levels) > 1 else 0.0

@@ -30,6 +30,8 @@ def _compare(
     """How far an exported file agrees with another on the same images."""
     with watch() as progress:
         result = edgekit.compare(reference, artifact, data, progress=progress)
+    if result.skipped:
+        console.warn(f"{result.skipped} image files could not be read")
     if json:
         console.print_json(result.to_json())
     else:

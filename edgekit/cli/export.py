@@ -155,6 +155,6 @@ def _print(result: ExportResult) -> None:
     )
     images = max((artifact.parity.images for artifact in result.artifacts), default=0)
     console.print_line()
-    console.print_line(f"Compared with the fp32 network on {images} images that did not calibrate.")
+    console.print_line(f"Compared with the fp32 network on {images} images.")
     console.print_line(f"{result.manifest} says how to feed and read the files.")
     console.print_line(f"{result.seconds['total']:.1f} s")

@@ -30,6 +30,7 @@ from edgekit.emit.renderings.hard_sigmoid import expand_hard_sigmoid
 from edgekit.emit.renderings.silu import merge_silu
 from edgekit.emit.renderings.uint8_activations import shift_to_uint8
 from edgekit.emit.renderings.weights import store_int8
+from edgekit.errors import OutputError
 from edgekit.files import atomic_folder
 from edgekit.runtimes.openvino import import_openvino
 
@@ -96,7 +97,12 @@ def _read(path: Path) -> Any:
 
 def _save(model: Any, path: Path, compress: bool) -> None:
     with atomic_folder(path.parent) as staging:
-        import_openvino().save_model(model, str(staging / path.name), compress_to_fp16=compress)
+        try:
+            import_openvino().save_model(model, str(staging / path.name), compress_to_fp16=compress)
+        except RuntimeError as exc:  # C++ streams do not say why
+            raise OutputError(
+                f"cannot write {path}: {exc}", hint="the disk may be full: choose a folder on another disk"
+            ) from exc
 
 
 def _sha256(path: Path) -> str:

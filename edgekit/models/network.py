@@ -174,7 +174,8 @@ class Network:
         except _TooSmallError:
             raise InputError(
                 f"{self.name} cannot be built at resolution {self.scale.resolution}, "
-                f"its smallest is {self._smallest_resolution()}"
+                f"its smallest is {self._smallest_resolution()}",
+                hint=f"--resolution {self._smallest_resolution()} or more",
             ) from None
 
     @property

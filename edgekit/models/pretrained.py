@@ -101,7 +101,10 @@ def preprocessing_for(
     that are no image's.
     """
     if in_channels not in (1, 3):
-        raise WeightsError(f"a network of {in_channels} input channels takes no images, expected 1 or 3")
+        raise WeightsError(
+            f"a network of {in_channels} input channels takes no images, expected 1 or 3",
+            hint="1 is gray, 3 is RGB",
+        )
     if in_channels == 1:
         mean, std = (sum(mean) / len(mean),), (sum(std) / len(std),)
     return Preprocessing(

@@ -167,7 +167,7 @@ def test_export_ends_with_a_table(run: Run, export: Recorder) -> None:
         "net_int8.tflite  int8       5.21         98.0     21.2    6.2e-02",
         "net_int8.xml     int8       5.21         98.0     21.2    6.2e-02",
         "",
-        "Compared with the fp32 network on 50 images that did not calibrate.",
+        "Compared with the fp32 network on 50 images.",
         "out/manifest.json says how to feed and read the files.",
         "3.1 s",
     ]

@@ -1,0 +1,147 @@
+"""What an export checks by itself: files that answer like the network pass, all others are found out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx_ir as ir
+import pytest
+from onnx import numpy_helper
+
+from edgekit.emit import EmitOptions, Emitted, emit
+from edgekit.errors import CheckError, ModelFileError
+from edgekit.graph.run import GraphRunner
+from edgekit.options import FORMATS, Format, TensorSpec
+from edgekit.quantize import observe, quantize
+from edgekit.verification import check_same_answers, output_step, verify_artifact
+from graphs import NETWORKS, GraphBuilder
+
+FloatArray = npt.NDArray[np.float32]
+STEP = 0.5
+SUFFIXES: dict[Format, str] = {"tflite": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
+
+
+def image_batches(count: int = 3) -> list[FloatArray]:
+    random = np.random.default_rng(0)
+    return [random.standard_normal((1, 3, 24, 24)).astype(np.float32) for _ in range(count)]
+
+
+def fp32_file(folder: Path, format_: Format, *, scale: float = 1.0) -> tuple[Emitted, FloatArray]:
+    """A file whose classifier is ``scale`` times the network's, and the network's logits."""
+    built = [GraphBuilder((1, 3, 24, 24)) for _ in range(2)]
+    network, tampered = (builder.model(NETWORKS["plain"](builder)) for builder in built)
+    for name, value in tampered.graph.initializers.items():
+        if "gemm" in name:
+            assert value.const_value is not None
+            value.const_value = ir.tensor(value.const_value.numpy() * np.float32(scale))
+    emitted = emit(tampered, folder / f"net{SUFFIXES[format_]}", format_, EmitOptions(name="net"))
+    runner = GraphRunner(network)
+    return emitted, np.concatenate([runner.run(batch)["logits"] for batch in image_batches()])
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_faithful_file_passes(tmp_path: Path, format_: Format) -> None:
+    emitted, reference = fp32_file(tmp_path, format_)
+    parity, logits = verify_artifact(emitted, reference, image_batches())
+    assert (parity.images, parity.agreement) == (3, 100)
+    assert parity.max_relative_error < 1e-5
+    assert logits.shape == reference.shape
+    np.testing.assert_allclose(logits, reference, atol=1e-5 * float(np.abs(reference).max()))
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_file_of_other_weights_does_not(tmp_path: Path, format_: Format) -> None:
+    emitted, reference = fp32_file(tmp_path, format_, scale=1.001)
+    with pytest.raises(CheckError, match=r"differs from the network by .*expected at most 1e-04") as caught:
+        verify_artifact(emitted, reference, image_batches())
+    assert (caught.value.exit_code, bool(caught.value.hint)) == (1, True)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "dynamic", "int8"])
+def test_only_fp32_is_held_to_rounding(tmp_path: Path, precision: str) -> None:
+    emitted, reference = fp32_file(tmp_path, "onnx", scale=1.001)
+    parity, _ = verify_artifact(replace(emitted, precision=precision), reference, image_batches())  # type: ignore[arg-type]
+    assert 1e-4 < parity.max_relative_error < 2e-3
+
+
+def test_weights_changed_inside_the_file_are_found(tmp_path: Path) -> None:
+    emitted, reference = fp32_file(tmp_path, "onnx")
+    proto = onnx.load(emitted.path)
+    (bias,) = [one for one in proto.graph.initializer if list(one.dims) == [10]]
+    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(0.1), bias.name))
+    onnx.save(proto, emitted.path)
+    with pytest.raises(CheckError, match="differs from the network"):
+        verify_artifact(emitted, reference, image_batches())
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_truncated_file_is_named(tmp_path: Path, format_: Format) -> None:
+    emitted, reference = fp32_file(tmp_path, format_)
+    emitted.path.write_bytes(emitted.path.read_bytes()[:200])
+    with pytest.raises(ModelFileError, match=emitted.path.name):
+        verify_artifact(emitted, reference, image_batches())
+
+
+@pytest.mark.parametrize(("precision", "hint"), [("fp16", "65504"), ("fp32", "")])
+def test_numbers_that_are_not_finite(tmp_path: Path, precision: str, hint: str) -> None:
+    emitted, reference = fp32_file(tmp_path, "onnx", scale=float("inf"))
+    with pytest.raises(CheckError, match="not finite") as caught:
+        verify_artifact(replace(emitted, precision=precision), reference, image_batches())  # type: ignore[arg-type]
+    assert hint in caught.value.hint
+
+
+def answer(*logits: tuple[float, ...], precision: str = "int8") -> tuple[Emitted, FloatArray]:
+    spec = TensorSpec("logits", (1, len(logits[0])), "NC", "float32")
+    emitted = Emitted(Path(f"{len(logits)}.onnx"), "onnx", precision, 1, "", spec, spec)  # type: ignore[arg-type]
+    return emitted, np.asarray(logits, np.float32) * np.float32(STEP)
+
+
+CLEAR = (9.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("steps", [0.0, 1.0, 2.0])
+def test_a_tie_within_two_steps_is_no_disagreement(steps: float) -> None:
+    check_same_answers([answer((5.0, 5.0 - steps, 0.0)), answer((5.0, 5.0 + steps, 0.0))], STEP)
+
+
+def test_a_tie_of_one_file_is_enough() -> None:
+    check_same_answers([answer((5.0, 4.0, 0.0)), answer((0.0, 9.0, 0.0))], STEP)
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_a_disagreement_of_any_pair_is_found(wrong: int) -> None:
+    files = [answer(CLEAR), answer(CLEAR), answer(CLEAR)]
+    files[wrong] = answer((0.0, 0.0, 3.0))
+    with pytest.raises(CheckError, match=r"name the same class on 0.0 % of the images") as caught:
+        check_same_answers(files, STEP)
+    assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize(("differing", "passes"), [(1, True), (2, False)])
+def test_99_percent_is_the_line(differing: int, passes: bool) -> None:
+    other = [(0.0, 9.0, 0.0)] * differing + [CLEAR] * (100 - differing)
+    files = [answer(*[CLEAR] * 100), answer(*other)]
+    if passes:
+        check_same_answers(files, STEP)
+    else:
+        with pytest.raises(CheckError, match=r"98.0 %"):
+            check_same_answers(files, STEP)
+
+
+def test_only_int8_files_of_one_graph_are_compared() -> None:
+    check_same_answers([answer(CLEAR), answer((0.0, 9.0, 0.0), precision="fp32")], STEP)
+    check_same_answers([answer(CLEAR)], STEP)
+    check_same_answers([], STEP)
+
+
+def test_the_step_is_what_neighbouring_logits_differ_by() -> None:
+    builder = GraphBuilder((1, 3, 24, 24))
+    model = builder.model(NETWORKS["plain"](builder))
+    quantized = quantize(model, observe(model, image_batches())).model
+    levels = GraphRunner(quantized).run(np.concatenate(image_batches(20)))["logits"] / output_step(quantized)
+    np.testing.assert_allclose(levels, np.rint(levels), atol=1e-4)
+    assert float(np.ptp(levels)) > 100
