@@ -28,6 +28,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "pillow",
         "protobuf",
         "rich",
+        "threadpoolctl",
         "tomli-w",
         "typer",
     ),

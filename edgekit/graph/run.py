@@ -120,6 +120,7 @@ def _session(model: ir.Model, num_threads: int | None, optimize: bool) -> _Sessi
         raise MissingExtraError("onnxruntime", "onnx", "running a graph") from exc
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _QUIET
+    options.enable_cpu_mem_arena = False  # sessions are many and short: what one keeps, the next lacks
     # Threads that wait by spinning take the cores from whatever else runs: several times slower there.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if num_threads is not None:

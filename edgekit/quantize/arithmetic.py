@@ -103,11 +103,12 @@ def dequantize(integers: Int8Array, params: ActivationParams) -> FloatArray:
 def weight_scale(weight: FloatArray, *, axis: int | None = 0) -> FloatArray:
     """Scale that maps the largest magnitude to 127: shape ``[channels]``, or ``[]`` for ``axis=None``.
 
-    A channel of zeros gets the scale of the layer's largest, so that its bias stays representable.
+    A channel of zeros gets the layer's largest, so that its bias stays representable; a layer of zeros the
+    least, so that its bias stays precise.
     """
     others = tuple(i for i in range(weight.ndim) if i != axis)
     scale = np.asarray(np.abs(weight).max(axis=others, initial=0.0), np.float32) / np.float32(WEIGHT_MAX)
-    top = float(scale.max(initial=0.0)) or 1.0
+    top = float(scale.max(initial=0.0))
     floor = max(_CHANNEL_FLOOR * top, _SMALLEST_SCALE)
     return np.maximum(np.where(scale > 0, scale, top), floor).astype(np.float32)
 
