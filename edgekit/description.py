@@ -6,27 +6,40 @@ file and a function's module are captured, and counted on the graph.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edgekit import source
 from edgekit.models import zoo
 from edgekit.models.cost import cost
 from edgekit.models.network import Network
-from edgekit.options import ScaleChange
-from edgekit.results import Description, LayerRow, ModelRow, Totals
+from edgekit.options import Precision, ScaleChange
+from edgekit.results import Description, LayerRow, ModelRow, Prediction, Totals
 from edgekit.source import ModuleFunction, OnnxFile
 
 __all__ = ["describe", "models"]
 
 
-def describe(model: str, scale: ScaleChange = ScaleChange()) -> Description:
+def describe(
+    model: str,
+    scale: ScaleChange = ScaleChange(),
+    *,
+    target: str | None = None,
+    precision: Precision | None = None,
+    num_threads: int | None = None,
+) -> Description:
     """The layers of ``model`` for one fp32 image: output shapes, activation bytes, parameters, MACs.
 
-    ``model`` is what every command takes as MODEL; one MAC is one multiply-add. Raises InputError for a
-    model or scale that cannot be used.
+    ``model`` is what every command takes as MODEL; one MAC is one multiply-add. With a ``target`` the
+    description has predictions for it, at a precision and thread count that are by default those
+    measured there. Raises InputError for a model or scale that cannot be used, UnknownNameError for the
+    target, and UnsupportedError for a precision that it does not take.
     """
     parsed = source.parse(model, scale)
-    if isinstance(parsed, Network):
-        return _of_network(parsed)
-    return _of_graph(parsed)
+    described = _of_network(parsed) if isinstance(parsed, Network) else _of_graph(parsed)
+    if target is None:
+        return described
+    network = parsed if isinstance(parsed, Network) else None
+    return replace(described, predicted=_predict(network, target, precision, num_threads))
 
 
 def models(family: str | None = None) -> tuple[ModelRow, ...]:
@@ -35,6 +48,29 @@ def models(family: str | None = None) -> tuple[ModelRow, ...]:
     Raises UnknownNameError with the nearest families.
     """
     return tuple(_model_row(name) for name in zoo.names(family))
+
+
+def _predict(
+    network: Network | None, target: str, precision: Precision | None, num_threads: int | None
+) -> Prediction:
+    """Predictions for a network of the zoo; of others nothing is known."""
+    # Imported here: they read files, which a plain description does not need.
+    from edgekit.search import accuracy, latency
+    from edgekit.target import resolve
+
+    chosen = resolve(target)[0]
+    if precision is not None:
+        chosen.precision(precision)  # raises for one that the target does not take
+    model = chosen.latency_model(precision, num_threads)
+    top1 = accuracy.predict(network) if network else None
+    time = latency.predict(network, model) if network and model else None
+    return Prediction(
+        top1.top1 if top1 else None,
+        top1.error if top1 else None,
+        time.latency_ms if time else None,
+        time.error_percent if time else None,
+        extrapolates=bool((top1 and top1.extrapolates) or (time and time.extrapolates)),
+    )
 
 
 def _of_network(network: Network) -> Description:

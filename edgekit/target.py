@@ -6,15 +6,18 @@ and ``all`` for the three, which allow every precision that the format has.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from edgekit import resources
 from edgekit.errors import InputError, UnknownNameError, UnsupportedError
+from edgekit.files import write_atomically
+from edgekit.latency_model import LatencyModel
 from edgekit.options import FORMATS, Format, Precision
 
-__all__ = ["FORMAT_NAMES", "FORMAT_PRECISIONS", "Target", "all_targets", "resolve"]
+__all__ = ["FORMAT_NAMES", "FORMAT_PRECISIONS", "Target", "all_targets", "resolve", "write"]
 
 FORMAT_PRECISIONS: dict[Format, tuple[Precision, ...]] = {
     "tflite": ("fp32", "fp16", "int8", "dynamic"),
@@ -36,7 +39,8 @@ FORMAT_NAMES: dict[str, tuple[Format, ...]] = {
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One kind of device. ``precisions`` come in order of preference.
 
-    ``kind`` is ``"format"`` for a bare format. ``summary`` is one line for people.
+    ``kind`` is ``"format"`` for a bare format. ``summary`` is one line for people. ``latency`` predicts how
+    long an inference takes, for each precision and thread count that somebody measured.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     format: Format
     precisions: tuple[Precision, ...]
     summary: str = ""
+    latency: tuple[LatencyModel, ...] = ()
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.precisions if name not in FORMAT_PRECISIONS[self.format]]
@@ -67,6 +72,15 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             )
         return asked
 
+    def latency_model(
+        self, precision: Precision | None = None, num_threads: int | None = None
+    ) -> LatencyModel | None:
+        """The latency model of that precision and thread count, by default the first; None without one."""
+        for model in self.latency:
+            if precision in (None, model.precision) and num_threads in (None, model.num_threads):
+                return model
+        return None
+
     def to_json(self) -> dict[str, str | list[str]]:
         return {
             "name": self.name,
@@ -87,6 +101,11 @@ def resolve(name: str) -> tuple[Target, ...]:
     if not resources.is_path(name) and name not in (known := resources.names("targets")):
         raise UnknownNameError("target", name, [*known, *FORMAT_NAMES])
     return (_load(name),)
+
+
+def write(path: Path, one: Target) -> None:
+    """Write ``one`` to ``path``, whose stem has to be its name for it to be found. Raises OutputError."""
+    write_atomically(path, msgspec.toml.encode(one))
 
 
 def all_targets() -> tuple[Target, ...]:

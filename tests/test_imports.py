@@ -25,8 +25,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"options", "files"}),
     frozenset({"latency_model", "results", "resources"}),
     frozenset({"graph", "runtimes", "images", "manifest", "model_file", "parity", "target"}),
-    frozenset({"models", "capture", "quantize", "emit", "search", "report"}),
-    frozenset({"source", "evaluation"}),
+    frozenset({"models", "capture", "quantize", "emit", "report"}),
+    frozenset({"source", "evaluation", "search"}),
     frozenset({"building", "verification"}),
     frozenset({"gates"}),
     frozenset({"description", "doctor", "pipeline", "scaling"}),
@@ -41,12 +41,13 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "openvino": ("runtimes.openvino", "emit.openvino"),
     "ai_edge_litert": ("runtimes.tflite", "emit.tflite"),
     "PIL": ("images",),
+    "altair": ("report",),
     "rich": ("cli.progress",),
     "typer": ("cli",),
 }
 """Heavy package → the modules or packages that may import it."""
 
-HEAVY = {"torch", "onnxruntime", "openvino", "ai_edge_litert", "PIL", "numpy", "onnx", "onnx_ir", "rich"}
+HEAVY = {*OWNERS, "numpy", "onnx", "onnx_ir"} - {"typer"}
 
 
 def name_of(path: Path) -> str:
@@ -174,6 +175,11 @@ def heavy_after(statement: str) -> set[str]:
         ["describe", "efficientnet_b0", "--resolution", "320", "--json"],
         ["targets", "list"],
         ["targets", "show", "host"],
+        ["targets", "show", "pixel1"],
+        ["describe", "mobilenet_v2", "--target", "pixel1", "--json"],
+        ["describe", "mobilenet_v2", "--explain"],
+        ["scale", "--budget", "300MFLOPs"],
+        ["scale", "--budget", "20ms", "--target", "pixel1", "--explain"],
         ["doctor"],
         *([command, "--help"] for command in COMMANDS),
     ],

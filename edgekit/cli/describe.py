@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from edgekit.cli import console
 from edgekit.cli.arguments import Depth, InChannels, Json, Model, NumClasses, Resolution, Width
 from edgekit.cli.console import Column
 from edgekit.description import describe
-from edgekit.options import ScaleChange
-from edgekit.results import Description
+from edgekit.options import Precision, ScaleChange
+from edgekit.results import Description, Prediction
 
 __all__ = ["app"]
 
@@ -31,6 +35,24 @@ def _describe(
     resolution: Resolution = None,
     num_classes: NumClasses = None,
     in_channels: InChannels = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", metavar="T", help="Also predict top-1 and latency there."),
+    ] = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option("--precision", help="Of the predicted latency.", show_default="as measured there"),
+    ] = None,
+    num_threads: Annotated[
+        int | None,
+        typer.Option(
+            "--num-threads", metavar="N", help="Of the predicted latency.", show_default="as measured there"
+        ),
+    ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Also what depthwise separable convolutions save against full ones."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """A network layer by layer, for one image in fp32: output shape, activation, params, multiply-adds.
@@ -38,11 +60,15 @@ def _describe(
     One KB is 1024 bytes, one MAC one multiply-add.
     """
     change = ScaleChange(width, depth, resolution, num_classes, in_channels)
-    description = describe(model, change)
+    description = describe(model, change, target=target, precision=precision, num_threads=num_threads)
     if json:
         console.print_json(description.to_json())
-    else:
-        _print(description)
+        return
+    _print(description)
+    if explain:
+        from edgekit.cli.separable_explanation import print_explanation  # not needed otherwise
+
+        print_explanation(model, change)
 
 
 def _print(description: Description) -> None:
@@ -69,8 +95,22 @@ def _print(description: Description) -> None:
             "input": _shape(description.input_shape),
             "weights": f"{totals.weight_bytes / 1e6:,.2f} MB",
             "peak activations": f"{_kb(totals.peak_activation_bytes)} KB",
+            **(_predicted_fields(description.predicted) if description.predicted else {}),
         }
     )
+
+
+def _predicted_fields(predicted: Prediction) -> dict[str, str]:
+    """Predictions with their errors, or that there are none."""
+    beyond = " (beyond what was published)" if predicted.extrapolates else ""
+    return {
+        "predicted top-1": "unknown"
+        if predicted.top1 is None
+        else f"{predicted.top1:.1f} % ± {predicted.top1_error:.1f} points{beyond}",
+        "predicted latency": "unknown: there are no measurements to go by"
+        if predicted.latency_ms is None
+        else f"{predicted.latency_ms:.3g} ms ± {predicted.latency_error_percent:.0f} %{beyond}",
+    }
 
 
 def _shape(shape: tuple[int, ...]) -> str:

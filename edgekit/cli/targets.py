@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -10,6 +11,7 @@ from edgekit import target
 from edgekit.cli import console
 from edgekit.cli.arguments import Json
 from edgekit.cli.console import Column
+from edgekit.latency_model import LatencyModel
 
 __all__ = ["app"]
 
@@ -44,7 +46,7 @@ def _show(
     """What one target needs and allows."""
     targets = target.resolve(name)
     if json:
-        console.print_json({"targets": [one.to_json() for one in targets]})
+        console.print_json({"targets": [one.to_json() | _latency_json(one.latency) for one in targets]})
         return
     for one in targets:
         console.print_fields(
@@ -56,4 +58,104 @@ def _show(
                 "precisions": f"{', '.join(one.precisions)} (the first is the default)",
             }
         )
+        for model in one.latency:
+            _print_model(model)
         console.print_line()
+
+
+@app.command("fit")
+def _fit(
+    name: Annotated[str, typer.Argument(metavar="T", help="A target's name or its TOML file.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="FILE", help="Write the target with its new prices and errors."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Fit a target's latency models anew to the measurements in its file.
+
+    The errors are of rows that the fit did not see: each is left out once.
+    """
+    from edgekit.search.latency_fit import fit_target  # brings numpy, which the rest does without
+
+    fitted = [fit_target(one) for one in target.resolve(name)]
+    if out:
+        target.write(out, fitted[0])
+    if json:
+        console.print_json({"targets": [one.to_json() | _latency_json(one.latency) for one in fitted]})
+        return
+    for one in fitted:
+        for model in one.latency:
+            _print_model(model)
+
+
+_ROW_COLUMNS = (
+    Column("measured"),
+    Column("ms", is_number=True),
+    Column("predicted ms", is_number=True),
+    Column("error %", is_number=True),
+)
+
+
+def _print_model(model: LatencyModel) -> None:
+    """The measurements of a latency model beside what it predicts, and what it predicts with."""
+    from edgekit.search.latency_fit import residuals  # not needed for targets without measurements
+
+    console.print_line()
+    console.print_line(f"Latency in {model.title}")
+    console.print_line(f"source: {model.source}")
+    if model.note:
+        console.print_line(model.note)
+    console.print_table(
+        _ROW_COLUMNS,
+        [
+            (
+                one.title,
+                f"{one.row.latency_ms:g}",
+                f"{one.predicted_ms:.4g}",
+                f"{one.error_percent:+.1f}",
+            )
+            for one in residuals(model)
+        ],
+    )
+    errors = model.leave_one_out
+    if errors:
+        console.print_line(
+            f"Rows left out of the fit: median error {errors.median:g} %, mean {errors.mean:g} %, "
+            f"{errors.within_10:g} % of rows within 10 %; multiply-adds alone: {errors.macs_only_median:g} %."
+        )
+    console.print_line(
+        "ns: " + ", ".join(f"{price:g} per {kind}" for kind, price in model.nanoseconds.items())
+    )
+
+
+def _latency_json(models: tuple[LatencyModel, ...]) -> dict[str, Any]:
+    """What `targets show` adds to a target that has measurements."""
+    from edgekit.search.latency_fit import residuals
+
+    return {
+        "latency": [
+            {
+                "precision": model.precision,
+                "num_threads": model.num_threads,
+                "runtime": model.runtime,
+                "source": model.source,
+                "nanoseconds": model.nanoseconds,
+                "leave_one_out_percent": _errors_json(model),
+                "rows": [
+                    {
+                        "model": one.title,
+                        "measured_ms": one.row.latency_ms,
+                        "predicted_ms": round(one.predicted_ms, 4),
+                    }
+                    for one in residuals(model)
+                ],
+            }
+            for model in models
+        ]
+    }
+
+
+def _errors_json(model: LatencyModel) -> dict[str, float] | None:
+    errors = model.leave_one_out
+    return {name: getattr(errors, name) for name in errors.__struct_fields__} if errors else None
