@@ -22,7 +22,7 @@ Progress = Callable[[str, int, int], None]
 
 _OBSERVED_BYTES = 256 << 20  # of the outputs of layers that run, and are kept, together
 _CARRIED_BYTES = 112 << 20  # of the largest layer's float output over all images carried along
-_CARRIED_IMAGES = (8, 32)
+_CARRIED_IMAGES = (8, 16)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
 import onnx_ir as ir
 from threadpoolctl import threadpool_limits
 
@@ -13,7 +12,7 @@ from edgekit.parity import sqnr_db
 from edgekit.quantize.arithmetic import ActivationParams, FloatArray, activation_params
 from edgekit.quantize.observation import Observation
 from edgekit.quantize.options import QuantizeOptions
-from edgekit.quantize.ranges import METHODS, RangeMethod, choose_params, cutting_gain_db
+from edgekit.quantize.ranges import METHODS, RangeMethod, choose_params
 from edgekit.quantize.reference import run_reference
 from edgekit.quantize.rewrite import rewrite
 from edgekit.quantize.sequential import quantize_constants
@@ -22,7 +21,6 @@ __all__ = ["QuantizationReport", "QuantizationResult", "quantize"]
 
 Progress = Callable[[str, int, int], None]
 
-_WORTH_CUTTING_DB = 1.5  # less error in an average activation, by its histogram
 _TRIAL_IMAGES = 4  # that choose the range method
 _DEFAULTS = QuantizeOptions()
 
@@ -97,16 +95,9 @@ def _choose_ranges(
     options: QuantizeOptions,
     input_params: ActivationParams | None,
 ) -> tuple[RangeMethod, dict[RangeMethod, float]]:
-    """The method whose logits are nearest to fp32's, by a quick quantization of a few images each.
-
-    Without outliers worth cutting the methods differ by less than their trials do, and min-max, which
-    loses nothing on images unlike the calibration ones, is taken untried.
-    """
+    """The method whose logits are nearest to fp32's, by a quick quantization of a few images each."""
     if options.ranges != "auto":
         return options.ranges, {}
-    groups = [[observation.observers[name] for name in group] for group in observation.plan.groups]
-    if np.mean([cutting_gain_db(group) for group in groups]) < _WORTH_CUTTING_DB:
-        return "minmax", {}
     plan, images = observation.plan, observation.carried[:_TRIAL_IMAGES]
     reference = run_reference(model, plan, images)
     quick = replace(options, rounding="nearest")
