@@ -6,12 +6,17 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 # Before any test imports a runtime: several small networks on all cores are slower than on one, and
 # results do not depend on how many cores the machine has.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("edgekit", deadline=None)
+settings.load_profile("edgekit")
 
 
 @pytest.fixture(scope="session")

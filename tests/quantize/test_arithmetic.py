@@ -148,7 +148,7 @@ def test_weights_keep_their_largest_magnitude_and_err_by_half_a_step(
 
 def test_scales_of_empty_channels_and_layers_are_of_use() -> None:
     weight = np.zeros((3, 2), np.float32)
-    assert weight_scale(weight).tolist() == [1, 1, 1]
+    assert weight_scale(weight).tolist() == [2.0**-60] * 3
     weight[0] = 12.7
     weight[1, 0] = 1e-12
     scale = weight_scale(weight)

@@ -96,7 +96,7 @@ def test_scale_keeping_operators_join_the_whole_chain() -> None:
     assert plan.sources(index) == ("image", right.name)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_groups_are_the_closure_of_all_ties(data: st.DataObject) -> None:
     b = GraphBuilder([1, 1, 2, 2])

@@ -88,7 +88,7 @@ def test_uncorrelated_inputs_are_rounded_to_nearest(seed: int, size: int) -> Non
     np.testing.assert_array_equal(round_compensated(weight, scale, moments), nearest(weight, scale))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), size=st.integers(4, 80))
 def test_correlated_inputs_gain(seed: int, size: int) -> None:
     weight, scale, moments = random_case(1, 40, size, seed)
