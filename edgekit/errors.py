@@ -82,12 +82,12 @@ class UnsupportedError(InputError):
 
 
 class MissingExtraError(EdgekitError):
-    """An optional dependency is not installed."""
+    """A dependency is not installed. ``extra`` is the one that brings it, empty for edgekit's own."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
             f"{purpose} needs the package {package}, which is not installed",
-            hint=f"pip install 'edgekit[{extra}]'",
+            hint=f"pip install 'edgekit[{extra}]'" if extra else f"pip install {package}",
         )
 
 

@@ -117,7 +117,7 @@ def _session(model: ir.Model, num_threads: int | None, optimize: bool) -> _Sessi
         import onnxruntime
         from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, NotImplemented
     except ImportError as exc:
-        raise MissingExtraError("onnxruntime", "onnx", "running a graph") from exc
+        raise MissingExtraError("onnxruntime", "", "running a graph") from exc
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _QUIET
     options.enable_cpu_mem_arena = False  # sessions are many and short: what one keeps, the next lacks

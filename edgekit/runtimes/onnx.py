@@ -47,7 +47,7 @@ def import_onnxruntime() -> ModuleType:
     try:
         import onnxruntime
     except ImportError as exc:
-        raise MissingExtraError("onnxruntime", "onnx", "running an ONNX file") from exc
+        raise MissingExtraError("onnxruntime", "", "running an ONNX file") from exc
     module: ModuleType = onnxruntime
     return module
 

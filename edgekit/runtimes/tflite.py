@@ -27,7 +27,7 @@ def _interpreter_module() -> Any:
     try:
         from ai_edge_litert import interpreter
     except ImportError as exc:
-        raise MissingExtraError("ai-edge-litert", "tflite", "running TFLite files") from exc
+        raise MissingExtraError("ai-edge-litert", "", "running TFLite files") from exc
     return interpreter
 
 

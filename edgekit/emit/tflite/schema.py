@@ -11,6 +11,6 @@ try:
     import flatbuffers  # type: ignore[import-untyped]
     from ai_edge_litert import schema_py_generated as schema
 except ImportError as exc:
-    raise MissingExtraError("ai-edge-litert", "tflite", "writing TFLite files") from exc
+    raise MissingExtraError("ai-edge-litert", "", "writing TFLite files") from exc
 
 __all__ = ["flatbuffers", "schema"]
