@@ -76,7 +76,7 @@ def parse(model: str, change: ScaleChange = ScaleChange()) -> Source:
     if suffix == ".onnx":
         _refuse_scale(model, change, {"resolution"})
         if not Path(model).is_file():
-            raise ModelFileError(f"{model} does not exist, expected an .onnx file")
+            raise ModelFileError(f"{model} does not exist, expected an .onnx file", hint="check the path")
         return OnnxFile(Path(model), change.resolution)
     if ":" in model:
         _refuse_scale(model, change, {"resolution", "in_channels"})

@@ -25,6 +25,7 @@ from edgekit.graph.passes.name_nodes import layer_name
 
 __all__ = ["load_onnx"]
 
+_AGAIN = "export or download the file again"
 _CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 _QUANTIZED = frozenset(
     {
@@ -77,7 +78,7 @@ def _read(file: Path) -> onnx.ModelProto:
     except OSError as exc:
         raise ModelFileError(f"cannot read {file}: {exc.strerror or exc}") from exc
     if not content:
-        raise ModelFileError(f"{file} is empty, expected an ONNX model")
+        raise ModelFileError(f"{file} is empty, expected an ONNX model", hint=_AGAIN)
     for magic, (kind, hint) in _MAGIC.items():
         if content.startswith(magic):
             raise ModelFileError(f"{file} is {kind}, expected an ONNX model", hint=hint)
@@ -158,9 +159,7 @@ def _prepare(model: ir.Model) -> None:
 
 
 def _damaged(file: Path, reason: str) -> ModelFileError:
-    return ModelFileError(
-        f"{file} is not a valid ONNX model: {reason}", hint="export or download the file again"
-    )
+    return ModelFileError(f"{file} is not a valid ONNX model: {reason}", hint=_AGAIN)
 
 
 def _root_cause(exc: BaseException) -> BaseException:

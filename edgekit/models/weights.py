@@ -29,6 +29,7 @@ __all__ = ["WeightsInfo", "build"]
 
 _LISTED = 4
 _WRAPPERS = ("state_dict", "model")
+_AGAIN = "it is damaged or of another kind: save or download it again"
 _COUNTER = "num_batches_tracked"
 # What torch's unpickler runs into when the bytes of a file are not those that were written.
 _DAMAGE = (
@@ -133,7 +134,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
             hint="expected imagenet, random, or a .safetensors, .pt or .pth file",
         )
     if not path.is_file():
-        raise ModelFileError(f"the weights file {path} does not exist")
+        raise ModelFileError(f"the weights file {path} does not exist", hint="check the path")
     return _state_dict(readers[path.suffix.lower()](path), path)
 
 
@@ -146,7 +147,7 @@ def _read_safetensors(path: Path) -> object:
     try:
         return load_file(path)
     except (safetensors.SafetensorError, OSError, ValueError) as exc:
-        raise ModelFileError(f"{path} is not a safetensors file: {exc}") from exc
+        raise ModelFileError(f"{path} is not a safetensors file: {exc}", hint=_AGAIN) from exc
 
 
 def _read_torch(path: Path) -> object:
@@ -160,7 +161,7 @@ def _read_torch(path: Path) -> object:
             hint="save the weights alone: torch.save(model.state_dict(), path)",
         ) from exc
     except _DAMAGE as exc:
-        raise ModelFileError(f"{path} is not a file that torch.save wrote: {exc}") from exc
+        raise ModelFileError(f"{path} is not a file that torch.save wrote: {exc}", hint=_AGAIN) from exc
 
 
 def _state_dict(loaded: object, path: Path) -> dict[str, torch.Tensor]:

@@ -71,7 +71,8 @@ def set_interface(
     chosen = input_type or default, output_type or input_type or default
     if default == "float32" and chosen != ("float32", "float32"):
         raise UnsupportedError(
-            f"input type {chosen[0]} and output type {chosen[1]} need precision int8, not {precision}"
+            f"input type {chosen[0]} and output type {chosen[1]} need precision int8, not {precision}",
+            hint="export with precision int8, or keep float32 input and output",
         )
     if chosen[0] != default:
         _set_input(program, chosen[0])
