@@ -18,6 +18,7 @@ class LatencyRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     model: str
     width: float | None = None
+    depth: float | None = None
     resolution: int | None = None
     latency_ms: float
 

@@ -78,6 +78,13 @@ def _scale(
     explain: Annotated[
         bool, typer.Option("--explain", help="Also print grid, coefficients, rounding and errors.")
     ] = False,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="Build and time the best on this machine's CPU until one meets the latency as measured.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """The most accurate networks that budgets allow, over all families, widths, depths and resolutions.
@@ -92,6 +99,11 @@ def _scale(
         precision=precision,
         num_threads=num_threads,
     )
+    if measure:
+        from edgekit.cli.scale_measured import run_measured  # brings the frameworks that build and run
+
+        run_measured(options, top, out, json)
+        return
     result = scaling.scale(options)
     if out:
         scaling.write_model(out, result.candidates[0])

@@ -23,7 +23,7 @@ from edgekit.search.nonnegative import solve
 from edgekit.search.work import KINDS, Prices, latency_ms, work
 from edgekit.target import Target, all_targets
 
-__all__ = ["Residual", "fit_model", "fit_target", "leave_one_out", "network_of", "residuals"]
+__all__ = ["Residual", "fit_model", "fit_prices", "fit_target", "leave_one_out", "network_of", "residuals"]
 
 _UNIT = {
     "mac": 1.0,
@@ -87,7 +87,9 @@ class _Data:
 
 def network_of(row: LatencyRow) -> Network:
     """The network that a row measured."""
-    return zoo.network(row.model, zoo.default_scale(row.model), width=row.width, resolution=row.resolution)
+    return zoo.network(
+        row.model, zoo.default_scale(row.model), width=row.width, depth=row.depth, resolution=row.resolution
+    )
 
 
 def fit_target(target: Target) -> Target:
@@ -107,13 +109,17 @@ def fit_target(target: Target) -> Target:
 
 def fit_model(model: LatencyModel, others: Sequence[Target]) -> LatencyModel:
     """``model`` with fitted prices and leave-one-out errors; ``others`` may hold its cohort."""
-    cohort = _cohort(model, others)
-    prices = _fit(_data(model), cohort, model.prior_weight)
+    prices = fit_prices(model, others)
     return msgspec.structs.replace(
         model,
         nanoseconds={kind: float(f"{price:.6g}") for kind, price in zip(KINDS, prices, strict=True)},
         leave_one_out=_errors(leave_one_out(model, others), _macs_only(model)),
     )
+
+
+def fit_prices(model: LatencyModel, others: Sequence[Target]) -> Prices:
+    """The prices that fit the rows of ``model``, leaning on its cohort among ``others``."""
+    return _fit(_data(model), _cohort(model, others), model.prior_weight)
 
 
 def leave_one_out(model: LatencyModel, others: Sequence[Target]) -> tuple[Residual, ...]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["solve"]
 
 _ROUNDING = 1e-12
+_MOST_STEPS = 1000
 Array: TypeAlias = "NDArray[Any]"
 
 
@@ -43,13 +44,14 @@ def _active_set(gram: Array, right: Array, free: Array) -> Array:
 
     passive = free.copy()
     solution = np.zeros(len(right))
-    while True:
+    for _ in range(_MOST_STEPS):  # it ends long before; rounding could make it go in circles
         solution = _step(gram, right, passive, free, solution)
         gradient = np.where(passive, -np.inf, right - gram @ solution)
         best = int(np.argmax(gradient))
         if gradient[best] <= _ROUNDING * max(1.0, float(np.abs(right).max())):
-            return solution
+            break
         passive[best] = True
+    return solution
 
 
 def _step(gram: Array, right: Array, passive: Array, free: Array, solution: Array) -> Array:
