@@ -17,28 +17,33 @@ from edgekit.options import ExportOptions, ScaleChange
 
 if TYPE_CHECKING:
     from edgekit.description import describe
-    from edgekit.models.module import build
     from edgekit.pipeline import compare, evaluate, export
+    from edgekit.scaling import ScaleOptions, scale
+    from edgekit.source import build
 
 __all__ = [
     "ExportOptions",
     "ScaleChange",
+    "ScaleOptions",
     "__version__",
     "build",
     "compare",
     "describe",
     "evaluate",
     "export",
+    "scale",
 ]
 
 __version__ = "0.1.0"
 
 _LAZY = {
-    "build": "edgekit.models.module",
+    "ScaleOptions": "edgekit.scaling",
+    "build": "edgekit.source",
     "compare": "edgekit.pipeline",
     "describe": "edgekit.description",
     "evaluate": "edgekit.pipeline",
     "export": "edgekit.pipeline",
+    "scale": "edgekit.scaling",
 }
 
 

@@ -21,7 +21,7 @@ from edgekit.options import ScaleChange
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["ModuleFunction", "OnnxFile", "Source", "call", "parse"]
+__all__ = ["ModuleFunction", "OnnxFile", "Source", "build", "call", "parse"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,22 @@ def parse(model: str, change: ScaleChange = ScaleChange()) -> Source:
     if model not in zoo.names():
         raise UnknownNameError("model", model, zoo.names())
     return zoo.network(model, change.apply(zoo.default_scale(model)))
+
+
+def build(model: str | Path | Network, scale: ScaleChange = ScaleChange()) -> nn.Module:
+    """The torch module of ``model``, with fresh weights to train: a zoo name, a ``model.toml``, a Network.
+
+    A function's module is returned as the function made it. Raises what :func:`parse` raises, InputError
+    for an ``.onnx`` file, and MissingExtraError without torch.
+    """
+    parsed = model if isinstance(model, Network) else parse(str(model), scale)
+    if isinstance(parsed, Network):
+        from edgekit.models import module  # brings torch
+
+        return module.build(parsed)
+    if isinstance(parsed, ModuleFunction):
+        return call(parsed)
+    raise InputError(f"{model} cannot be built as a torch module, expected a network of the zoo")
 
 
 def call(source: ModuleFunction) -> nn.Module:

@@ -43,7 +43,7 @@ def _scale(
             "--budget",
             metavar="AMOUNT",
             help="300MFLOPs (multiply-adds), 20ms (needs a target), 3.5Mparams, 5MB (file at the precision), "
-            "512KB-ram (peak activations). Several join with and.",
+            "512KB-ram (peak activations); 1 KB is 1000 bytes, 1 KiB 1024. Several join with and.",
             show_default=False,
         ),
     ] = None,

@@ -18,8 +18,8 @@ BudgetKind = Literal["macs", "params", "size", "ram", "latency"]
 FORMS: dict[BudgetKind, str] = {
     "macs": "300MFLOPs or 0.3GMACs (multiply-adds; one is one operation)",
     "params": "3.5Mparams",
-    "size": "4MB or 512KiB (file at the precision; 1 MB is 1,000,000 bytes, 1 MiB is 1,048,576)",
-    "ram": "512KB-ram (peak activations)",
+    "size": "4MB or 512KiB (file at the precision; 1 KB is 1000 bytes, 1 KiB is 1024)",
+    "ram": "512KB-ram or 512KiB-ram (peak activations)",
     "latency": "20ms (needs a target)",
 }
 """How each kind is written."""

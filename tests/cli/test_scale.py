@@ -167,7 +167,7 @@ def test_describe_predicts_for_a_target(run: Run) -> None:
     [
         (["--target", "host"], ["latency_ms", "latency_error_percent"]),
         (
-            ["mobilenet_v2", "--target", "pixel2", "--num-threads", "4"],
+            ["--target", "pixel2", "--num-threads", "4"],
             ["latency_ms", "latency_error_percent"],
         ),
         (["--target", "pixel2", "--num-classes", "10"], ["top1", "top1_error"]),
