@@ -48,6 +48,7 @@ Constants = dict[str, dict[int, QuantizedTensor]]
 
 _HAVE_OPERANDS = frozenset({"Add", "Sub", "Mul"})  # other layers' constants are shapes, bounds and pads
 _ROWS_PER_INPUT = 4  # sampled patches for each weight of an output: enough for stable second moments
+_SEED = 0
 _MIN_ROWS, _MAX_ROWS = 1024, 4096
 
 
@@ -94,7 +95,6 @@ class _Walk:
         self._params = params
         self._options = options
         self._means = means
-        self._seed = 0
         self.constants: Constants = {}
 
     def step(self, layer: Layer, state: Mapping[str, Int8Array]) -> Int8Array:
@@ -139,8 +139,7 @@ class _Walk:
         groups = node.attributes.get_int("group", 1)
         rows = weight.reshape(groups, weight.shape[0] // groups, -1)
         wanted = min(max(_ROWS_PER_INPUT * rows.shape[2], _MIN_ROWS), _MAX_ROWS)
-        self._seed += 1
-        patches = sample_patches(node, inputs, self._params[layer.inputs[0]], wanted, self._seed)
+        patches = sample_patches(node, inputs, self._params[layer.inputs[0]], wanted, _SEED)
         if patches.shape[1] < rows.shape[2]:  # too few to know how the inputs go together
             return quantize_weight(weight, scale)
         moments = second_moments(patches, centered=self._options.bias_correction)

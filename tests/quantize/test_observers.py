@@ -85,6 +85,14 @@ def test_extremes_see_every_number_of_a_large_image_and_the_histogram_a_sample()
     assert halves == pytest.approx(0.5, abs=0.02)
 
 
+def test_a_sample_does_not_stay_in_some_columns() -> None:
+    values = np.zeros((1, 4, 128, 128), np.float32)
+    values[..., ::4] = 1
+    observer = observed([values])
+    ones = observer.counts[observer.centers() > 0.5].sum()
+    assert ones / observer.counts.sum() == pytest.approx(0.25, abs=0.01)
+
+
 def test_memory_does_not_grow() -> None:
     observer = Observer("layer")
     for scale in np.geomspace(1e-3, 1e3, 200):

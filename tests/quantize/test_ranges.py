@@ -107,6 +107,8 @@ def test_percentile_cuts_a_known_share(shape: str) -> None:
     slack = 2 * observer.width + params.scale
     assert ordered[0][1] - slack <= params.low <= ordered[0][3] + slack
     assert ordered[1][3] - slack <= params.high <= ordered[1][1] + slack
+    assert np.sum(values < params.low - params.scale / 2) <= 2
+    assert np.sum(values > params.high + params.scale / 2) <= 2
 
 
 @pytest.mark.parametrize("method", METHODS)

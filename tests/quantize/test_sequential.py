@@ -97,7 +97,8 @@ CORNERS: dict[str, Build] = {
     ),
     "a clamp without zero": lambda b: b.op("Clip", b.conv(b.image, 4), np.float32(1), np.float32(2)),
     "several readers": lambda b: _gate(b, b.conv(b.image, 4)),
-    "an output that goes on": lambda b: _residual(b, b.conv(b.image, 4)),
+    "a sum with itself": lambda b: _residual(b, b.conv(b.image, 4)),
+    "an output that others read": lambda b: _dead_end(b, b.conv(b.image, 4)),
     "gates side by side": lambda b: b.op(
         "Concat", b.op("Sigmoid", b.image), b.op("Sigmoid", b.image), axis=1
     ),
@@ -114,6 +115,11 @@ def _gate(b: GraphBuilder, x: ir.Value) -> ir.Value:
 
 def _residual(b: GraphBuilder, x: ir.Value) -> ir.Value:
     return b.op("Add", x, b.conv(x, 4, 1))
+
+
+def _dead_end(b: GraphBuilder, x: ir.Value) -> ir.Value:
+    b.op("Relu", x)
+    return x
 
 
 @pytest.mark.parametrize("corner", CORNERS)
@@ -194,6 +200,16 @@ def test_compensation_lowers_the_error_of_a_layer_with_smooth_inputs(seed: int) 
         raw = GraphRunner(walked.quantized, [_before_pair(walked.quantized)], optimize=False).run(smooth)
         errors.append(float(np.square(next(iter(raw.values())) - expected).mean()))
     assert errors[1] < 0.9 * errors[0]  # both hold the inputs' own rounding
+
+
+def test_without_correction_compensation_minds_the_mean() -> None:
+    builder = GraphBuilder([1, 3, 16, 16])
+    model, images = builder.model(builder.conv(builder.image, 16)), pictures(3, 16, 16) + 8
+    mean = GraphRunner(model).run(images)["logits"].mean((0, 2, 3))
+    shifts = []
+    for options in (PLAIN, replace(STAGES["all"], bias_correction=False)):
+        shifts.append(np.abs(walk(model, images, options).logits.mean((0, 2, 3)) - mean).mean())
+    assert shifts[1] < 0.3 * shifts[0]
 
 
 def test_a_classifier_may_have_one_scale() -> None:
