@@ -40,7 +40,8 @@ class Device:
     def time(self, path: Path, num_threads: int) -> Timing:
         assert self.network is not None
         self.runs += 1
-        return Timing((self.true_ms(self.network) * math.exp(self.noise.gauss(0, 0.01)),))
+        disturbed = 1.3 if self.noise.random() < 0.15 else 1.0
+        return Timing((self.true_ms(self.network) * math.exp(self.noise.gauss(0, 0.01)) * disturbed,))
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -58,7 +59,7 @@ def test_the_result_meets_the_budget_on_any_device(seed: int, monkeypatch: pytes
     assert best.measured_ms >= 0.9 * budget
     assert device.true_ms(best.candidate.network) <= 1.03 * budget
     assert best.candidate.params <= 30e6
-    assert device.runs <= 20
+    assert device.runs <= 25
     assert all(one.measured_ms > budget for one in result.missed)
     found = result.to_json(1)["candidates"]
     assert isinstance(found, list)
