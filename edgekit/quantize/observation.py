@@ -20,7 +20,7 @@ __all__ = ["Observation", "observe"]
 
 Progress = Callable[[str, int, int], None]
 
-_OBSERVED_BYTES = 256 << 20  # of the outputs of layers that run, and are kept, together
+_OBSERVED_BYTES = 64 << 20  # of the outputs of layers that run, and are kept, together
 _CARRIED_BYTES = 112 << 20  # of the largest layer's float output over all images carried along
 _CARRIED_IMAGES = (8, 16)
 

@@ -23,8 +23,10 @@ def sample_patches(
         return dequantize(inputs, params)[None]
     attributes = node.attributes
     top, left, bottom, right = attributes["pads"].as_ints()
-    pads = ((0, 0), (0, 0), (top, bottom), (left, right))
-    padded = np.pad(inputs, pads, constant_values=params.zero_point)
+    padded = inputs
+    if top or left or bottom or right:
+        pads = ((0, 0), (0, 0), (top, bottom), (left, right))
+        padded = np.pad(inputs, pads, constant_values=params.zero_point)
     rng = np.random.default_rng(seed)
     n, y, x = _positions(node, padded.shape, rows, rng)
     kernel, dilation = attributes["kernel_shape"].as_ints(), attributes["dilations"].as_ints()
