@@ -23,6 +23,7 @@ from edgekit.emit.base import JSON, EmitOptions, Emitted
 from edgekit.emit.onnx import serialize
 from edgekit.emit.openvino_census import check_integer, count_dtypes
 from edgekit.emit.openvino_conversion import convert
+from edgekit.emit.openvino_kernels import hint_kernels
 from edgekit.emit.openvino_metadata import describe
 from edgekit.emit.rendering import Recipe, render
 from edgekit.emit.renderings.clamps import drop_implied_clamps
@@ -32,6 +33,7 @@ from edgekit.emit.renderings.uint8_activations import shift_to_uint8
 from edgekit.emit.renderings.weights import store_int8
 from edgekit.errors import OutputError
 from edgekit.files import atomic_folder
+from edgekit.options import Precision
 from edgekit.runtimes.openvino import import_openvino
 
 __all__ = ["emit"]
@@ -60,7 +62,7 @@ def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
         check_integer(converted)
     _rename_counted(converted, keep=_names(rendered.model))
     describe(converted, rendered, options)
-    _save(converted, path, compress=options.precision == "fp16")
+    _save(converted, path, options.precision)
     weights = path.with_suffix(".bin")
     return Emitted(
         path=path,
@@ -95,11 +97,15 @@ def _read(path: Path) -> Any:
     return import_openvino().Core().read_model(str(path))
 
 
-def _save(model: Any, path: Path, compress: bool) -> None:
+def _save(model: Any, path: Path, precision: Precision) -> None:
     with atomic_folder(path.parent) as staging:
         try:
-            import_openvino().save_model(model, str(staging / path.name), compress_to_fp16=compress)
-        except RuntimeError as exc:  # C++ streams do not say why
+            import_openvino().save_model(
+                model, str(staging / path.name), compress_to_fp16=precision == "fp16"
+            )
+            if precision == "int8":
+                hint_kernels(staging / path.name)
+        except (RuntimeError, OSError) as exc:  # C++ streams do not say why
             raise OutputError(
                 f"cannot write {path}: {exc}", hint="the disk may be full: choose a folder on another disk"
             ) from exc
