@@ -24,7 +24,7 @@ test: $(STAMP)
 install: $(STAMP)
 
 # The stamp is written last: an installation that was interrupted is completed the next time.
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): Makefile pyproject.toml constraints.txt
 	@echo "Installing into $(VENV), which takes a few minutes and is done once ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check \
