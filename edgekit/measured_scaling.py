@@ -12,6 +12,7 @@ import math
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from edgekit.options import Format, Precision, Scale
 from edgekit.results import JSON
 from edgekit.scaling import ScaleOptions, candidate_json
 from edgekit.search.budget import Budget, parse
-from edgekit.search.candidate import Candidate, Evaluator, Setting
+from edgekit.search.candidate import Candidate, Evaluator, Setting, use_of
 from edgekit.search.latency_fit import fit_prices
 from edgekit.search.search import find
 from edgekit.search.space import SPACES
@@ -39,6 +40,7 @@ Progress = Callable[[str, int, int], None]
 
 _HOST = "host"
 _ROUNDS = 12
+_MOST_TIMES = 3
 _AIM = 0.955
 """Share of the latency budget that is aimed at: within 10 % below it, with room for noise."""
 _FULL = 0.92
@@ -118,13 +120,13 @@ def _reachable(name: str) -> Target:
 
 @dataclass
 class _Machine:
-    """What is known of this machine's speed. ``corrections`` are measured ÷ fitted, by family."""
+    """What is known of this machine's speed: its measurements, and the latest network of each family."""
 
     format: Format
     precision: Precision
     num_threads: int
     rows: dict[tuple[str, Scale], LatencyRow] = field(default_factory=dict)
-    corrections: dict[str, float] = field(default_factory=dict)
+    latest: dict[str, Network] = field(default_factory=dict)
 
     def measure(self, network: Network) -> float:
         """Milliseconds of one inference of ``network``, timed and learnt from.
@@ -143,15 +145,19 @@ class _Machine:
             latency_ms=min(measured_ms, known.latency_ms) if known else measured_ms,
         )
         self.rows[network.name, network.scale] = row
-        fitted_ms = latency_ms(network, self.precision, self._fitted())
-        self.corrections[network.family] = row.latency_ms / fitted_ms
+        self.latest[network.family] = network
         return measured_ms
 
     def prices(self, family: str) -> Prices:
-        """Prices at which the last measurement of ``family`` comes out right."""
-        others = statistics.median(self.corrections.values())
-        correction = self.corrections.get(family, others)
-        return tuple(price * correction for price in self._fitted())
+        """Prices at which the latest network of ``family`` takes what was measured."""
+        fitted = self._fitted()
+        corrections = {
+            known: self.rows[network.name, network.scale].latency_ms
+            / latency_ms(network, self.precision, fitted)
+            for known, network in self.latest.items()
+        }
+        correction = corrections.get(family, statistics.median(corrections.values()))
+        return tuple(price * correction for price in fitted)
 
     def _fitted(self) -> Prices:
         kernels = "int8" if self.precision == "int8" else "fp32"
@@ -176,24 +182,31 @@ def _rounds(
 ) -> list[Measured]:
     """Measure the most promising candidate until one that uses the budget is also the most promising."""
     measured: dict[tuple[str, Scale], Measured] = {}
+    times: Counter[tuple[str, Scale]] = Counter()
     for done in range(_ROUNDS):
         _report(progress, "measure", done, _ROUNDS)
         promising = _promising(machine, _aimed_at(budgets), families)
         met = [one for one in measured.values() if _FULL * limit_ms <= one.measured_ms <= limit_ms]
         best_met = max((one.candidate.top1 for one in met), default=-math.inf)
         candidate = promising[0]
-        known = measured.get((candidate.model, candidate.scale))
-        is_bound_by_others = known is not None and candidate.amount("latency") < _FULL * limit_ms
-        if candidate.top1 <= best_met or is_bound_by_others:
+        key = candidate.model, candidate.scale
+        is_settled = times[key] == _MOST_TIMES or _is_bound(candidate, budgets, times[key])
+        if candidate.top1 <= best_met or is_settled:
             break
+        times[key] += 1
         predicted_ms = candidate.amount("latency")
         measured_ms = machine.measure(candidate.network)
         if _FULL * limit_ms <= measured_ms <= limit_ms:
             # Taken for good only if it holds a second time.
             measured_ms = max(measured_ms, machine.measure(candidate.network))
-        measured[candidate.model, candidate.scale] = Measured(candidate, measured_ms, predicted_ms)
+        measured[key] = Measured(candidate, measured_ms, predicted_ms)
     _report(progress, "measure", _ROUNDS, _ROUNDS)
     return list(measured.values())
+
+
+def _is_bound(candidate: Candidate, budgets: Sequence[Budget], times: int) -> bool:
+    """Whether another budget than latency stops a candidate that was measured from growing."""
+    return times > 0 and use_of(candidate, budgets)[1].kind != "latency"
 
 
 def _promising(machine: _Machine, budgets: Sequence[Budget], families: Sequence[str]) -> list[Candidate]:
