@@ -41,6 +41,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "safetensors",
     ),
     "openvino": ("openvino",),
+    "report": ("altair", "vl-convert-python"),
 }
 """Extra → its packages; ``""`` are those that every installation has."""
 
