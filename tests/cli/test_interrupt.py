@@ -19,7 +19,7 @@ GIVE_UP_SECONDS = 120.0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows delivers Ctrl-C to the whole console")
-@pytest.mark.parametrize("moment", ["out/.edgekit-*/*.tflite", "out/.edgekit-*/*.onnx"], ids=["first", "next"])
+@pytest.mark.parametrize("moment", ["out/.edgekit-*/*.tflite", "out/.edgekit-*/*.onnx"])
 def test_ctrl_c_leaves_nothing(tmp_path: Path, moment: str) -> None:
     # A shell starts background jobs with Ctrl-C ignored, and a child inherits that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
