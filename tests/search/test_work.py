@@ -74,7 +74,8 @@ def test_latency_is_work_times_prices(name: str) -> None:
 @settings(max_examples=60, deadline=None)
 def test_a_larger_network_never_takes_less_of_any_kind(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(["mobilenet_v1", "mobilenet_v2", "efficientnet_b0", "squeezenet1_1"]))
-    width, resolution = data.draw(st.floats(0.2, 2.0)), data.draw(st.integers(64, 320))
+    # Below, stages round to equal channels, which makes residual blocks of blocks that are none.
+    width, resolution = data.draw(st.floats(0.4, 2.0)), data.draw(st.integers(64, 320))
     grown = width * data.draw(st.floats(1.0, 1.5)), resolution + data.draw(st.integers(0, 100))
     smaller = amounts(name, width=width, resolution=resolution)
     larger = amounts(name, width=grown[0], resolution=grown[1])
