@@ -14,10 +14,18 @@ The convention, by example of one quantized convolution with a fused ReLU6::
 - Bias: int32 initializer, zero point 0, scale = input scale × weight scale, ``axis=0``.
 - No pair stands between a layer and the ``Relu``/``Clip`` that is fused into it.
 - Initializers of a dequantized constant carry no float twin: the integers are all there is.
+- A layer may be left float: its weights are float initializers, it reads DQs or float values, and a
+  pair stands on its output for those of its readers that are integer layers. Float layers that touch have
+  no pair between them. The graph's input and output have their pair whatever reads and writes them.
+- A layer with int16 activations (TFLite's 16x8) has pairs of int16 with zero point 0, and int8 weights;
+  where int8 and int16 layers meet, one pair follows the other. Such a graph is of opset 21, the first
+  whose pairs hold int16.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,9 +100,9 @@ def dequantized_constant(value: ir.Value | None) -> QuantizedTensor | None:
     return _read(node)
 
 
-def scalar_params(scale: float, zero_point: int) -> QuantizedTensor:
-    """Per-tensor int8 parameters of an activation."""
-    return QuantizedTensor(np.asarray(scale, np.float32), zero_point, ir.DataType.INT8)
+def scalar_params(scale: float, zero_point: int, dtype: ir.DataType = ir.DataType.INT8) -> QuantizedTensor:
+    """Per-tensor parameters of an activation."""
+    return QuantizedTensor(np.asarray(scale, np.float32), zero_point, dtype)
 
 
 def _initializer(graph: ir.Graph, name: str, array: npt.NDArray[np.generic]) -> ir.Value:
@@ -103,36 +111,66 @@ def _initializer(graph: ir.Graph, name: str, array: npt.NDArray[np.generic]) -> 
     return value
 
 
-def insert_activation_pair(graph: ir.Graph, value: ir.Value, params: QuantizedTensor) -> ir.Value:
-    """Quantize ``value`` in place: every reader, the graph's output included, reads the new DQ.
+def insert_activation_pair(
+    graph: ir.Graph,
+    value: ir.Value,
+    params: QuantizedTensor,
+    readers: Collection[ir.Node] | None = None,
+    suffix: str = "",
+) -> ir.Value:
+    """Quantize ``value``: every reader, the graph's output included, reads the new DQ.
 
-    A graph output keeps its name (``logits``), and what it was computed as takes its node's.
+    With ``readers``, only those nodes do, and the others keep reading the value as it was; ``suffix``
+    tells apart several pairs of one value. A graph output keeps its name (``logits``), and what it was
+    computed as takes its node's, or one that is free.
     """
-    name = value.name
+    name = value.name or ""
+    pair = _pair(graph, value, params, f"{name}{suffix}")
+    result = pair[1].outputs[0]
+    if readers is not None:
+        _redirect(value, result, readers)
+    else:
+        ir.convenience.replace_all_uses_with(value, result, replace_graph_outputs=True)
+        pair[0].replace_input_with(0, value)
+    producer = value.producer()
+    if producer is None:
+        graph.insert_before(next(iter(graph)), pair)
+        return result
+    graph.insert_after(producer, pair)
+    if result.is_graph_output():
+        value.name, result.name = _free_name(graph, producer.name or "", name), name
+    return result
+
+
+def _pair(graph: ir.Graph, value: ir.Value, params: QuantizedTensor, name: str) -> tuple[ir.Node, ir.Node]:
     scale = _initializer(graph, f"{name}.scale", params.scale)
-    zero = _initializer(graph, f"{name}.zero_point", np.asarray(params.zero_point, np.int8))
+    zero = _initializer(graph, f"{name}.zero_point", np.asarray(params.zero_point, params.dtype.numpy()))
     quantize = ir.node("QuantizeLinear", [value, scale, zero], name=f"{name}.quantize")
     dequantize = ir.node("DequantizeLinear", [quantize.outputs[0], scale, zero], name=f"{name}.dequantize")
     for node, suffix, dtype in (
-        (quantize, "quantized", ir.DataType.INT8),
+        (quantize, "quantized", params.dtype),
         (dequantize, "dequantized", ir.DataType.FLOAT),
     ):
         node.outputs[0].name = f"{name}.{suffix}"
         node.outputs[0].shape = value.shape
         node.outputs[0].type = ir.TensorType(dtype)
-    result = dequantize.outputs[0]
-    ir.convenience.replace_all_uses_with(value, result, replace_graph_outputs=True)
-    quantize.replace_input_with(0, value)
-    producer = value.producer()
-    if producer is None:
-        first = next(iter(graph))
-        graph.insert_before(first, [quantize, dequantize])
-    else:
-        graph.insert_after(producer, [quantize, dequantize])
-        if result.is_graph_output():
-            value.name = producer.name if producer.name != name else f"{name}.float"
-            result.name = name
-    return result
+    return quantize, dequantize
+
+
+def _redirect(value: ir.Value, result: ir.Value, readers: Collection[ir.Node]) -> None:
+    for use in list(value.uses()):
+        if use.node in readers:
+            use.node.replace_input_with(use.idx, result)
+
+
+def _free_name(graph: ir.Graph, wanted: str, output: str) -> str:
+    """``wanted``, or a name made from it where the output or another value has that one."""
+    taken = {value.name for node in graph for value in node.outputs} | set(graph.initializers) | {output}
+    taken |= {value.name for value in graph.inputs}
+    candidates = itertools.chain(
+        [wanted, f"{output}.float"], (f"{output}.float{i}" for i in itertools.count(2))
+    )
+    return next(name for name in candidates if name and name not in taken)
 
 
 def insert_constant(graph: ir.Graph, reader: ir.Node, index: int, params: QuantizedTensor) -> ir.Value:

@@ -7,6 +7,7 @@ a defect of edgekit and raises :class:`~edgekit.errors.GraphError` with the node
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import onnx_ir as ir
@@ -129,7 +130,8 @@ def _verify_name(node: ir.Node, names: set[str]) -> None:
 def _is_named_after(node: ir.Node, output: ir.Value) -> bool:
     if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
         return True  # qdq names both after the value they quantize
-    return output.name == node.name
+    # The network's output has the name of its last layer: qdq calls what that layer computes otherwise.
+    return re.fullmatch(rf"{re.escape(node.name or '')}(\.float\d*)?", output.name or "") is not None
 
 
 def _verify_conv(node: ir.Node) -> None:

@@ -7,6 +7,7 @@ half to even, as the QuantizeLinear kernels do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,10 @@ from edgekit.options import Preprocessing
 __all__ = [
     "INT8_MAX",
     "INT8_MIN",
+    "INT16_MAX",
     "WEIGHT_MAX",
     "ActivationParams",
+    "IntArray",
     "activation_params",
     "bias_scale",
     "dequantize",
@@ -27,36 +30,54 @@ __all__ = [
     "quantize_weight",
     "scale_floor",
     "weight_scale",
+    "wide_params",
 ]
 
 FloatArray = npt.NDArray[np.float32]
 Int8Array = npt.NDArray[np.int8]
 Int32Array = npt.NDArray[np.int32]
+IntArray: TypeAlias = npt.NDArray[np.signedinteger[Any]]
 
 INT8_MIN, INT8_MAX = -128, 127
+INT16_MAX = 32767
 WEIGHT_MAX = 127
 _INT32_MAX = 2**31 - 1
 _HALF_RANGE = 2.0**30
 _SMALLEST_SCALE = 2.0**-60  # the product of two is still a normal float32, as delegates demand
+_WIDE_HEADROOM = 4
 _CHANNEL_FLOOR = 1e-5  # of the layer's largest scale: keeps requantization multipliers representable
 
 
 @dataclass(frozen=True)
 class ActivationParams:
-    """Scale and zero point of one int8 tensor: real = (integer - zero_point) * scale."""
+    """Scale and zero point of one integer tensor: real = (integer - zero_point) * scale.
+
+    ``bits`` is 8, or 16 for the activations of TFLite's 16x8 kernels, whose zero point is 0.
+    """
 
     scale: float
     zero_point: int
+    bits: Literal[8, 16] = 8
+
+    @property
+    def least(self) -> int:
+        """Smallest integer of the type."""
+        return int(-(2 ** (self.bits - 1)))
+
+    @property
+    def most(self) -> int:
+        """Largest integer of the type."""
+        return int(2 ** (self.bits - 1) - 1)
 
     @property
     def low(self) -> float:
         """Smallest real number that the integers hold."""
-        return (INT8_MIN - self.zero_point) * self.scale
+        return (self.least - self.zero_point) * self.scale
 
     @property
     def high(self) -> float:
         """Largest real number that the integers hold."""
-        return (INT8_MAX - self.zero_point) * self.scale
+        return (self.most - self.zero_point) * self.scale
 
 
 def activation_params(low: float, high: float) -> ActivationParams:
@@ -74,6 +95,16 @@ def activation_params(low: float, high: float) -> ActivationParams:
     return ActivationParams(scale, max(INT8_MIN, min(INT8_MAX, zero_point)))
 
 
+def wide_params(params: ActivationParams) -> ActivationParams:
+    """The symmetric int16 parameters of a value whose int8 parameters are given.
+
+    Four times the int8 range fits: what a range choice cut off for the sake of its step comes back, and
+    the step is still at most 1/32 of int8's.
+    """
+    reach = _WIDE_HEADROOM * max(-params.low, params.high)
+    return ActivationParams(float(np.float32(reach / INT16_MAX)), 0, bits=16)
+
+
 def pixel_params(preprocessing: Preprocessing) -> ActivationParams:
     """Parameters of an input that is pixels: they hold 0 to 255 of every channel, whatever the images.
 
@@ -84,16 +115,16 @@ def pixel_params(preprocessing: Preprocessing) -> ActivationParams:
     return activation_params(min(lows), max(highs))
 
 
-def quantize(values: FloatArray, params: ActivationParams) -> Int8Array:
-    """Real numbers of any shape to int8, saturating."""
+def quantize(values: FloatArray, params: ActivationParams) -> IntArray:
+    """Real numbers of any shape to int8, or int16 for such parameters, saturating."""
     integers = np.rint(values / np.float32(params.scale))
     integers += np.float32(params.zero_point)
-    saturated: Int8Array = np.clip(integers, INT8_MIN, INT8_MAX, out=integers).astype(np.int8)
-    return saturated
+    saturated: FloatArray = np.clip(integers, params.least, params.most, out=integers)
+    return saturated.astype(np.int8) if params.bits == 8 else saturated.astype(np.int16)
 
 
-def dequantize(integers: Int8Array, params: ActivationParams) -> FloatArray:
-    """int8 of any shape back to real numbers (float32)."""
+def dequantize(integers: IntArray, params: ActivationParams) -> FloatArray:
+    """Integers of any shape back to real numbers (float32)."""
     reals = integers.astype(np.float32)
     reals -= np.float32(params.zero_point)
     reals *= np.float32(params.scale)

@@ -22,20 +22,32 @@ class Rule:
     """How the output's parameters relate to the inputs'; ``sentence`` is the documentation.
 
     ``free``: chosen from the output's own range. ``shared``: equal to those of every input.
-    ``fixed``: the constant ``params``.
+    ``fixed``: the constant ``params``, or ``wide_params`` where activations are int16.
     """
 
     kind: Kind
     sentence: str
     params: ActivationParams | None = None
+    wide_params: ActivationParams | None = None
 
 
 _WEIGHTED = Rule("free", "weights are symmetric in [-127, 127], the bias is int32 at input × weight scale")
 _FREE = Rule("free", "any scale and zero point")
 _SHARED = Rule("shared", "input and output have the same scale and zero point")
 _CONCAT = Rule("shared", "all inputs and the output have the same scale and zero point")
-_UNIT = Rule("fixed", "the output has scale 1/256 and zero point -128", ActivationParams(1 / 256, -128))
-_TANH = Rule("fixed", "the output has scale 1/128 and zero point 0", ActivationParams(1 / 128, 0))
+_WIDE_UNIT = ActivationParams(1 / 32768, 0, bits=16)
+_UNIT = Rule(
+    "fixed",
+    "the output has scale 1/256 and zero point -128, in int16 1/32768 and 0",
+    ActivationParams(1 / 256, -128),
+    _WIDE_UNIT,
+)
+_TANH = Rule(
+    "fixed",
+    "the output has scale 1/128 and zero point 0, in int16 1/32768 and 0",
+    ActivationParams(1 / 128, 0),
+    _WIDE_UNIT,
+)
 
 CONTRACT: dict[str, Rule] = {
     "Add": _FREE,

@@ -1,4 +1,4 @@
-"""Samples of what a convolution's kernel sees: rows of its matrix form, from int8 inputs."""
+"""Samples of what a convolution's kernel sees: rows of its matrix form, from integer inputs."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from edgekit.quantize.arithmetic import ActivationParams, FloatArray, Int8Array, dequantize
+from edgekit.quantize.arithmetic import ActivationParams, FloatArray, IntArray, dequantize
 
 __all__ = ["sample_patches"]
 
 
 def sample_patches(
-    node: ir.Node, inputs: Int8Array, params: ActivationParams, rows: int, seed: int
+    node: ir.Node, inputs: IntArray, params: ActivationParams, rows: int, seed: int
 ) -> FloatArray:
     """About ``rows`` random input patches of a ``Conv`` or ``Gemm``, dequantized.
 
-    ``inputs`` is int8 ``[N, C, H, W]`` (``[N, K]`` for ``Gemm``). Returns float32 ``[groups, rows, K]``
-    with K = C/groups × kH × kW in the weight's order, so that patch · weight row is an output.
+    ``inputs`` is int8 or int16 ``[N, C, H, W]`` (``[N, K]`` for ``Gemm``). Returns float32
+    ``[groups, rows, K]`` with K = C/groups × kH × kW in the weight's order, so that patch · weight row is
+    an output.
     """
     if node.op_type == "Gemm":
         return dequantize(inputs, params)[None]

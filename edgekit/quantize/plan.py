@@ -2,14 +2,17 @@
 
 A *layer* is a node together with the clamp (ReLU, ReLU6) that every runtime fuses into it: no
 parameters stand between the two. A *group* is a set of values whose parameters the integer contract
-ties together, such as the inputs and the output of a concatenation.
+ties together, such as the inputs and the output of a concatenation. Each layer computes in a precision
+of its own: see :mod:`edgekit.quantize.precision`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
 
 import onnx_ir as ir
 
@@ -17,10 +20,13 @@ from edgekit.errors import UnsupportedError
 from edgekit.graph.clamps import bounds_of
 from edgekit.graph.ops import is_fusable
 from edgekit.graph.values import array_of, only_reader, required
-from edgekit.quantize.arithmetic import ActivationParams
-from edgekit.quantize.contract import WEIGHTED, rule_of
+from edgekit.quantize.arithmetic import ActivationParams, wide_params
+from edgekit.quantize.contract import CONTRACT, WEIGHTED, rule_of
 
-__all__ = ["Layer", "Plan", "make_plan"]
+__all__ = ["Layer", "LayerPrecision", "Plan", "make_plan", "with_layers"]
+
+LayerPrecision = Literal["int8", "int16", "float"]
+"""What a layer computes in: int8, int8 weights with int16 activations (TFLite's 16x8), or float32."""
 
 _FUSES_CLAMP = frozenset({"Conv", "Gemm", "Add", "Sub", "Mul"})
 _OPEN = (-math.inf, math.inf)
@@ -28,7 +34,7 @@ _OPEN = (-math.inf, math.inf)
 
 @dataclass(frozen=True)
 class Layer:
-    """One integer operator: a node by name, and values of the canonical graph.
+    """One operator: a node by name, and values of the canonical graph.
 
     ``inputs`` are its computed inputs, ``constants`` the indices of its constant ones (weight and bias
     of a weighted layer), ``raw`` the node's own output, ``output`` what leaves the fused clamp to
@@ -42,24 +48,26 @@ class Layer:
     raw: str
     output: str
     bounds: tuple[float, float]
+    precision: LayerPrecision = "int8"
 
     @property
     def is_weighted(self) -> bool:
-        """Whether the layer multiplies by an int8 weight (Conv, Gemm)."""
+        """Whether the layer multiplies by a weight (Conv, Gemm)."""
         return self.op_type in WEIGHTED
 
     @property
     def is_copy(self) -> bool:
         """Whether the layer moves, selects or averages numbers, so that its output widens no range."""
-        return rule_of(self.op_type, self.name).kind == "shared"
+        return self.op_type in CONTRACT and CONTRACT[self.op_type].kind == "shared"
 
 
 @dataclass(frozen=True)
 class Plan:
     """What :func:`make_plan` read from a graph.
 
-    ``layers`` are in execution order; ``groups`` partition all quantized values into those with common
-    parameters, which ``fixed`` gives, by the group's index, where an operator decides them.
+    ``layers`` are in execution order; ``groups`` partition all values into those with common
+    parameters, which ``fixed`` gives, by the group's index, where an operator decides them, and
+    ``wide_fixed`` the same for int16.
     """
 
     input: str
@@ -67,20 +75,41 @@ class Plan:
     layers: tuple[Layer, ...]
     groups: tuple[tuple[str, ...], ...]
     fixed: Mapping[int, ActivationParams]
+    wide_fixed: Mapping[str, ActivationParams]
 
     @property
     def values(self) -> tuple[str, ...]:
-        """Every quantized value: the graph's input, then the layers' outputs."""
+        """Every value between layers: the graph's input, then the layers' outputs."""
         return (self.input, *(layer.output for layer in self.layers))
+
+    @cached_property
+    def precisions(self) -> Mapping[str, LayerPrecision]:
+        """Value → what it is computed in. The input is int8, unless nothing but int16 reads it."""
+        readers = {layer.precision for layer in self.layers if self.input in layer.inputs}
+        source: LayerPrecision = "int16" if readers == {"int16"} else "int8"
+        return {self.input: source, **{layer.output: layer.precision for layer in self.layers}}
 
     def sources(self, index: int) -> tuple[str, ...]:
         """Values of a group whose numbers come from outside it; the others take theirs from these."""
         copies = {layer.output for layer in self.layers if layer.is_copy}
         return tuple(name for name in self.groups[index] if name not in copies)
 
+    def params_at(
+        self, name: str, precision: LayerPrecision, params: Mapping[str, ActivationParams]
+    ) -> ActivationParams | None:
+        """Parameters of a value where it is held in ``precision``; None for float.
 
-def make_plan(model: ir.Model) -> Plan:
-    """Read a canonical fp32 graph with one input and one output.
+        ``params`` are the int8 parameters of every value.
+        """
+        if precision == "float":
+            return None
+        if precision == "int8":
+            return params[name]
+        return self.wide_fixed.get(name) or wide_params(params[name])
+
+
+def make_plan(model: ir.Model, floats: Collection[str] = ()) -> Plan:
+    """Read a canonical fp32 graph with one input and one output; every layer is int8 but ``floats``.
 
     Raises :class:`UnsupportedError` naming a node that has no integer form.
     """
@@ -90,34 +119,51 @@ def make_plan(model: ir.Model) -> Plan:
             f"the graph has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, int8 takes one each",
             hint="cut the model down to one input and one output",
         )
-    layers = tuple(_layers(graph))
+    layers = tuple(_layers(graph, floats))
     source, result = graph.inputs[0].name or "", graph.outputs[0].name or ""
+    return _grouped(source, result, layers)
+
+
+def with_layers(plan: Plan, layers: Sequence[Layer]) -> Plan:
+    """The same network with other precisions: its values grouped anew."""
+    return _grouped(plan.input, plan.output, tuple(layers))
+
+
+def _grouped(source: str, result: str, layers: tuple[Layer, ...]) -> Plan:
     groups = _Groups([source, *(layer.output for layer in layers)])
     for layer in layers:
-        if layer.is_copy:
+        if layer.is_copy and layer.precision != "float":
             for name in layer.inputs:
                 groups.join(name, layer.output)
-    return _with_fixed(Plan(source, result, layers, groups.members(), {}))
+    return _with_fixed(Plan(source, result, layers, groups.members(), {}, {}))
 
 
-def _layers(graph: ir.Graph) -> Iterable[Layer]:
+def _layers(graph: ir.Graph, floats: Collection[str]) -> Iterable[Layer]:
     absorbed: set[ir.Node] = set()
     for node in graph:
         if node in absorbed:
             continue
-        rule_of(node.op_type, node.name)
         clamp = _fused_clamp(node)
         if clamp is not None:
             absorbed.add(clamp)
-        yield _layer(node, clamp)
+        layer = _layer(node, clamp)
+        if layer.name in floats:
+            yield replace(layer, precision="float")
+            continue
+        _require_integer_form(node)
+        yield layer
 
 
-def _layer(node: ir.Node, clamp: ir.Node | None) -> Layer:
+def _require_integer_form(node: ir.Node) -> None:
+    rule_of(node.op_type, node.name)
     if node.op_type in WEIGHTED and array_of(required(node, 1)) is None:
         raise UnsupportedError(
             f"node {node.name!r} ({node.op_type}) has a computed weight, which int8 kernels do not take",
-            hint="export with --precision fp16",
+            hint=f"export with --precision fp16, or with --keep-float {node.name}",
         )
+
+
+def _layer(node: ir.Node, clamp: ir.Node | None) -> Layer:
     given = [(i, value) for i, value in enumerate(node.inputs) if value is not None]
     last = clamp or node
     return Layer(
@@ -146,7 +192,16 @@ def _fused_clamp(node: ir.Node) -> ir.Node | None:
 
 def _with_fixed(plan: Plan) -> Plan:
     """The plan with the parameters that sigmoids and their like impose on their groups."""
-    demands = {layer.output: rule_of(layer.op_type, layer.name).params for layer in plan.layers}
+    fixed = _imposed(plan, "int8", lambda op: rule_of(op, None).params)
+    wide = _imposed(plan, "int16", lambda op: rule_of(op, None).wide_params)
+    by_name = {name: params for i, params in wide.items() for name in plan.groups[i]}
+    return replace(plan, fixed=fixed, wide_fixed=by_name)
+
+
+def _imposed(
+    plan: Plan, precision: LayerPrecision, demand: Callable[[str], ActivationParams | None]
+) -> dict[int, ActivationParams]:
+    demands = {layer.output: demand(layer.op_type) for layer in plan.layers if layer.precision == precision}
     fixed: dict[int, ActivationParams] = {}
     for i, group in enumerate(plan.groups):
         params = next((demands[name] for name in group if demands.get(name) is not None), None)
@@ -159,7 +214,7 @@ def _with_fixed(plan: Plan) -> Plan:
                 hint="move the sigmoid, tanh or softmax behind the concatenation, or export with fp16",
             )
         fixed[i] = params
-    return replace(plan, fixed=fixed)
+    return fixed
 
 
 class _Groups:

@@ -10,9 +10,12 @@ from edgekit.graph.qdq import QuantizedTensor, insert_activation_pair, insert_co
 from edgekit.graph.subgraph import values_by_name
 from edgekit.graph.values import add_initializer, array_of, required
 from edgekit.quantize.arithmetic import ActivationParams
-from edgekit.quantize.plan import Plan
+from edgekit.quantize.plan import LayerPrecision, Plan
 
 __all__ = ["rewrite"]
+
+_INT16_OPSET = 21  # the first whose QuantizeLinear has int16
+_DTYPES = {8: ir.DataType.INT8, 16: ir.DataType.INT16}
 
 
 def rewrite(
@@ -23,21 +26,57 @@ def rewrite(
 ) -> ir.Model:
     """A quantized copy of a canonical fp32 graph, by the convention of :mod:`edgekit.graph.qdq`.
 
-    ``params`` are those of each of the plan's values, ``constants`` the integer constants of each layer,
-    by layer name and input index.
+    ``params`` are the int8 parameters of each of the plan's values, ``constants`` the integer constants of
+    each integer layer, by layer name and input index.
     """
     quantized = model.clone()
     graph, values = quantized.graph, values_by_name(quantized)
-    nodes = {node.name: node for node in graph}
+    nodes = {node.name or "": node for node in graph}
     for layer in plan.layers:
         for index, constant in constants.get(layer.name, {}).items():
             _own(graph, nodes[layer.name], index)
             insert_constant(graph, nodes[layer.name], index, constant)
     for name in plan.values:
-        insert_activation_pair(
-            graph, values[name], scalar_params(params[name].scale, params[name].zero_point)
-        )
+        _insert_pairs(graph, plan, name, values[name], nodes, params)
+    if "int16" in plan.precisions.values():
+        graph.opset_imports[""] = _INT16_OPSET
     return quantized
+
+
+def _insert_pairs(
+    graph: ir.Graph,
+    plan: Plan,
+    name: str,
+    value: ir.Value,
+    nodes: Mapping[str, ir.Node],
+    params: Mapping[str, ActivationParams],
+) -> None:
+    """The value's own pair, then one for its readers of each other width."""
+    own = plan.precisions[name]
+    readers: dict[LayerPrecision, list[ir.Node]] = {}
+    for layer in plan.layers:
+        if name in layer.inputs:
+            readers.setdefault(layer.precision, []).append(nodes[layer.name])
+    source = value
+    if own != "float":
+        source = insert_activation_pair(graph, value, _at(plan, name, own, params))
+    if name == plan.output and own not in ("int8", plan.precisions[plan.input]):
+        insert_activation_pair(
+            graph, source, _at(plan, name, "int8", params), suffix="" if own == "float" else ".int8"
+        )
+        return
+    for precision, nodes_of_it in readers.items():
+        if precision not in (own, "float"):
+            at = _at(plan, name, precision, params)
+            insert_activation_pair(graph, source, at, nodes_of_it, "" if own == "float" else f".{precision}")
+
+
+def _at(
+    plan: Plan, name: str, precision: LayerPrecision, params: Mapping[str, ActivationParams]
+) -> QuantizedTensor:
+    found = plan.params_at(name, precision, params)
+    assert found is not None
+    return scalar_params(found.scale, found.zero_point, _DTYPES[found.bits])
 
 
 def _own(graph: ir.Graph, node: ir.Node, index: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,13 @@ from edgekit.graph.qdq import QuantizedTensor
 from edgekit.graph.run import GraphRunner
 from edgekit.graph.values import array_of, required
 from edgekit.quantize.arithmetic import (
-    INT8_MAX,
-    INT8_MIN,
+    INT16_MAX,
+    WEIGHT_MAX,
     ActivationParams,
     FloatArray,
     Int8Array,
     Int32Array,
+    IntArray,
     bias_scale,
     dequantize,
     quantize,
@@ -66,8 +67,8 @@ def quantize_constants(
     ``params`` has the parameters of each of the plan's values. ``images`` is float32 NCHW; ``means`` are
     the fp32 network's over them (see :class:`~edgekit.quantize.reference.Reference`).
     """
-    walk = _Walk(model, params, options, means if options.bias_correction else {})
-    state = {plan.input: quantize(images, params[plan.input])}
+    walk = _Walk(model, plan, params, options, means if options.bias_correction else {})
+    state: dict[str, IntArray | FloatArray] = {plan.input: walk.held(plan.input, images)}
     readers = Counter(name for layer in plan.layers for name in layer.inputs)
     for done, layer in enumerate(plan.layers, 1):
         state[layer.output] = walk.step(layer, state)
@@ -77,7 +78,7 @@ def quantize_constants(
                 state.pop(name, None)
         if progress is not None:
             progress("quantize", done, len(plan.layers))
-    return walk.constants, dequantize(state[plan.output], params[plan.output])
+    return walk.constants, walk.reals(plan.output, state[plan.output])
 
 
 class _Walk:
@@ -86,39 +87,81 @@ class _Walk:
     def __init__(
         self,
         model: ir.Model,
+        plan: Plan,
         params: Mapping[str, ActivationParams],
         options: QuantizeOptions,
         means: Mapping[str, FloatArray],
     ) -> None:
         self._model = model.clone()
+        self._plan = plan
         self._nodes = {node.name: node for node in self._model.graph}
         self._params = params
         self._options = options
         self._means = means
         self.constants: Constants = {}
 
-    def step(self, layer: Layer, state: Mapping[str, Int8Array]) -> Int8Array:
-        """The layer's int8 output for all images, with its constants quantized on the way."""
+    def step(self, layer: Layer, state: Mapping[str, IntArray | FloatArray]) -> IntArray | FloatArray:
+        """The layer's output for all images, with its constants quantized on the way."""
+        count = len(state[layer.inputs[0]])
+        if layer.precision == "float":
+            return _joined(count, (part.clip(*layer.bounds) for part in self._raw(layer, state)))
         if layer.is_weighted:
             return self._weighted(layer, state)
         if layer.op_type in _HAVE_OPERANDS:
             for index in layer.constants:
-                values = self._array(layer, index)
-                scale = weight_scale(values, axis=None)
-                self._set(layer, index, quantize_weight(values, scale), scale)
-        return _joined(len(state[layer.inputs[0]]), self._quantized(layer, self._raw(layer, state)))
+                self._set_operand(layer, index)
+        return _joined(count, self._quantized(layer, self._raw(layer, state)))
 
-    def _weighted(self, layer: Layer, state: Mapping[str, Int8Array]) -> Int8Array:
-        inputs, source = state[layer.inputs[0]], self._params[layer.inputs[0]]
+    def held(self, name: str, reals: FloatArray) -> IntArray | FloatArray:
+        """A value as the network holds it: in the integers of its own precision, or float."""
+        params = self._plan.params_at(name, self._plan.precisions[name], self._params)
+        return reals if params is None else quantize(reals, params)
+
+    def reals(self, name: str, held: IntArray | FloatArray) -> FloatArray:
+        """What a value stands for."""
+        params = self._plan.params_at(name, self._plan.precisions[name], self._params)
+        return cast(FloatArray, held) if params is None else dequantize(cast(IntArray, held), params)
+
+    def _read(self, layer: Layer, name: str, held: IntArray | FloatArray) -> FloatArray:
+        """What a layer reads of a value: rounded once more where the layer is of another precision."""
+        reals = self.reals(name, held)
+        if layer.precision == self._plan.precisions[name]:
+            return reals
+        params = self._plan.params_at(name, layer.precision, self._params)
+        return reals if params is None else dequantize(quantize(reals, params), params)
+
+    def _weighted(self, layer: Layer, state: Mapping[str, IntArray | FloatArray]) -> IntArray:
+        inputs, source = self._integers(layer, state)
         weight, bias = self._array(layer, 1), self._array(layer, 2)
         scale = self._weight_scale(layer, weight, bias, source)
-        self._set(layer, 1, self._round(layer, weight, scale, inputs), scale)
+        self._set(layer, 1, self._round(layer, weight, scale, inputs, source), scale)
         raw = _joined(len(inputs), self._raw(layer, state))
         mean, steps = self._means.get(layer.raw), bias_scale(source.scale, scale)
         corrected = bias if mean is None else bias + (mean - _channel_mean(raw))
         shift = self._set(layer, 2, quantize_bias(corrected, steps), steps) - bias
         shift = shift.reshape([1, -1] + [1] * (raw.ndim - 2))
         return _joined(len(inputs), self._quantized(layer, (part + shift for part in chunks(raw))))
+
+    def _integers(
+        self, layer: Layer, state: Mapping[str, IntArray | FloatArray]
+    ) -> tuple[IntArray, ActivationParams]:
+        """The integers that a weighted layer multiplies, and their parameters."""
+        name = layer.inputs[0]
+        params = self._plan.params_at(name, layer.precision, self._params)
+        assert params is not None
+        if layer.precision == self._plan.precisions[name]:
+            return cast(IntArray, state[name]), params
+        return quantize(self.reals(name, state[name]), params), params
+
+    def _set_operand(self, layer: Layer, index: int) -> None:
+        """A constant operand of the layer's own width: symmetric, one scale."""
+        values = self._array(layer, index)
+        scale = weight_scale(values, axis=None)
+        if layer.precision == "int16":
+            params = ActivationParams(float(scale * WEIGHT_MAX / INT16_MAX), 0, bits=16)
+            self._set(layer, index, quantize(values, params), np.float32(params.scale))
+        else:
+            self._set(layer, index, quantize_weight(values, scale), scale)
 
     def _weight_scale(
         self, layer: Layer, weight: FloatArray, bias: FloatArray, source: ActivationParams
@@ -132,33 +175,41 @@ class _Walk:
         scale: FloatArray = np.maximum(weight_scale(weight, axis=None if per_tensor else 0), floor)
         return scale
 
-    def _round(self, layer: Layer, weight: FloatArray, scale: FloatArray, inputs: Int8Array) -> Int8Array:
+    def _round(
+        self,
+        layer: Layer,
+        weight: FloatArray,
+        scale: FloatArray,
+        inputs: IntArray,
+        source: ActivationParams,
+    ) -> Int8Array:
         if self._options.rounding == "nearest":
             return quantize_weight(weight, scale)
         node = self._nodes[layer.name]
         groups = node.attributes.get_int("group", 1)
         rows = weight.reshape(groups, weight.shape[0] // groups, -1)
         wanted = min(max(_ROWS_PER_INPUT * rows.shape[2], _MIN_ROWS), _MAX_ROWS)
-        patches = sample_patches(node, inputs, self._params[layer.inputs[0]], wanted, _SEED)
+        patches = sample_patches(node, inputs, source, wanted, _SEED)
         if patches.shape[1] < rows.shape[2]:  # too few to know how the inputs go together
             return quantize_weight(weight, scale)
         moments = second_moments(patches, centered=self._options.bias_correction)
         scales = np.broadcast_to(scale, weight.shape[:1]).reshape(groups, -1)
         return round_compensated(rows, scales, moments).reshape(weight.shape)
 
-    def _quantized(self, layer: Layer, raw: Iterable[FloatArray]) -> Iterator[Int8Array]:
+    def _quantized(self, layer: Layer, raw: Iterable[FloatArray]) -> Iterator[IntArray]:
         """Outputs behind the fused clamp, beyond which a range shared with other values may reach."""
-        params = self._params[layer.output]
+        params = self._plan.params_at(layer.output, layer.precision, self._params)
+        assert params is not None
         low, high = quantize(np.asarray(layer.bounds, np.float32), params)
         for part in raw:
             integers = quantize(part, params)
-            yield integers if (low, high) == (INT8_MIN, INT8_MAX) else integers.clip(low, high)
+            yield integers if (low, high) == (params.least, params.most) else integers.clip(low, high)
 
-    def _raw(self, layer: Layer, state: Mapping[str, Int8Array]) -> Iterator[FloatArray]:
+    def _raw(self, layer: Layer, state: Mapping[str, IntArray | FloatArray]) -> Iterator[FloatArray]:
         names = tuple(dict.fromkeys(layer.inputs))
         runner = GraphRunner(self._model, [layer.raw], inputs=names, num_threads=None)
         for parts in zip(*(chunks(state[name]) for name in names), strict=True):
-            feeds = {n: dequantize(part, self._params[n]) for n, part in zip(names, parts, strict=True)}
+            feeds = {n: self._read(layer, n, part) for n, part in zip(names, parts, strict=True)}
             yield runner.run(feeds)[layer.raw]
 
     def _array(self, layer: Layer, index: int) -> FloatArray:
@@ -167,7 +218,7 @@ class _Walk:
         return array.astype(np.float32)
 
     def _set(
-        self, layer: Layer, index: int, integers: Int8Array | Int32Array, scale: FloatArray
+        self, layer: Layer, index: int, integers: IntArray | Int32Array, scale: FloatArray
     ) -> FloatArray:
         """Keep a constant's integers; the layer reads, and this returns, what they stand for."""
         kept = self.constants.setdefault(layer.name, {})
