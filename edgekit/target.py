@@ -17,7 +17,22 @@ from edgekit.files import write_atomically
 from edgekit.latency_model import LatencyModel
 from edgekit.options import FORMATS, Format, Precision
 
-__all__ = ["FORMAT_NAMES", "FORMAT_PRECISIONS", "Target", "all_targets", "resolve", "write"]
+__all__ = [
+    "FORMAT_NAMES",
+    "FORMAT_PRECISIONS",
+    "Accelerator",
+    "Kind",
+    "Npu",
+    "Runtime",
+    "Target",
+    "all_targets",
+    "resolve",
+    "write",
+]
+
+Kind = Literal["cpu", "gpu", "mcu", "npu", "format"]
+Runtime = Literal["litert", "onnxruntime", "openvino", "tflite-micro"]
+Accelerator = Literal["litert-gpu", "onnx-cuda", "onnx-webgpu", "openvino-gpu"]
 
 FORMAT_PRECISIONS: dict[Format, tuple[Precision, ...]] = {
     "tflite": ("fp32", "fp16", "int8", "dynamic"),
@@ -36,18 +51,51 @@ FORMAT_NAMES: dict[str, tuple[Format, ...]] = {
 """Names that stand for formats instead of a target's file."""
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+_RUNTIMES: dict[Format, Runtime] = {"tflite": "litert", "onnx": "onnxruntime", "openvino": "openvino"}
+
+
+class Npu(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An Ethos-U processor as Arm's compiler ``vela`` names it.
+
+    ``config`` is its ``--accelerator-config``; ``system_config`` and ``memory_mode`` are sections of its
+    own ``Arm/vela.ini``: clock and bandwidths, and where weights and activations lie.
+    """
+
+    config: str
+    system_config: str
+    memory_mode: str
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One kind of device. ``precisions`` come in order of preference.
 
     ``kind`` is ``"format"`` for a bare format. ``summary`` is one line for people. ``latency`` predicts how
     long an inference takes, for each precision and thread count that somebody measured.
+
+    What is None or empty is not limited. ``runtime`` executes the file, by default the format's own;
+    ``runtime_version`` is the oldest release to expect there, in TensorFlow's numbers for ``litert``.
+    ``operators`` are the only ones that it takes (TFLite's codes or ONNX's types), by default those of
+    its runtime. ``flash_bytes`` holds the file, ``ram_bytes`` what an inference works in. ``num_threads``
+    is how many cores a network should use there. ``accelerator`` runs the file instead of the processor's
+    cores, ``npu`` is what a compiler has to know. ``per_tensor_weights`` asks for one weight scale for each
+    tensor instead of one for each output channel. ``sources`` say where the figures are from.
     """
 
     name: str
-    kind: Literal["cpu", "format"]
+    kind: Kind
     format: Format
     precisions: tuple[Precision, ...]
     summary: str = ""
+    runtime: Runtime | None = None
+    runtime_version: str | None = None
+    operators: tuple[str, ...] | None = None
+    flash_bytes: int | None = None
+    ram_bytes: int | None = None
+    num_threads: int | None = None
+    accelerator: Accelerator | None = None
+    npu: Npu | None = None
+    per_tensor_weights: bool = False
+    sources: tuple[str, ...] = ()
     latency: tuple[LatencyModel, ...] = ()
 
     def __post_init__(self) -> None:
@@ -57,6 +105,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 f"precisions are {list(self.precisions)}, expected some of "
                 f"{list(FORMAT_PRECISIONS[self.format])}, which {self.format} has"
             )
+
+    @property
+    def runs_on(self) -> Runtime:
+        """The runtime that executes this target's files."""
+        return self.runtime or _RUNTIMES[self.format]
 
     def precision(self, asked: Precision | None) -> Precision:
         """``asked`` if the target allows it, by default the one it prefers.
