@@ -4,7 +4,8 @@
 - ``fp16``: float16 weights and biases, each behind a ``Cast``; computed in float32, since CPU runtimes
   have no float16 kernels worth calling. Half the size at fp32's speed.
 - ``int8``: the quantized graph as ``QuantizeLinear``/``DequantizeLinear`` (QDQ), said so that
-  onnxruntime fuses every pair into its integer kernels.
+  onnxruntime fuses every pair into its integer kernels. Layers that were left float have float16
+  weights, as in ``fp16``.
 - ``dynamic``: int8 weights with a scale for each output channel; convolutions compute in float32, the
   classifier quantizes its input at run time. A quarter of the size at fp32's speed.
 """
@@ -24,9 +25,10 @@ from edgekit.emit.base import JSON, EmitOptions, Emitted, OnnxOptions
 from edgekit.emit.rendering import Recipe, Rendered, check_integer, count_dtypes, render
 from edgekit.emit.renderings.clamps import clamp_integers, drop_implied_clamps
 from edgekit.emit.renderings.dynamic_classifier import quantize_classifier_dynamically
+from edgekit.emit.renderings.float_islands import shield_float_layers
 from edgekit.emit.renderings.hard_activations import lower_hard_activations
 from edgekit.emit.renderings.uint8_activations import shift_to_uint8
-from edgekit.emit.renderings.weights import store_half, store_int8
+from edgekit.emit.renderings.weights import store_half, store_int8, store_islands_half
 from edgekit.errors import CheckError, UnsupportedError
 from edgekit.files import write_atomically
 from edgekit.options import TensorSpec
@@ -41,7 +43,7 @@ def _recipe(options: OnnxOptions) -> Recipe:
     return {
         "fp32": (),
         "fp16": (store_half,),
-        "int8": (*_INTEGER, *shift, clamp_integers),
+        "int8": (*_INTEGER, *shift, clamp_integers, shield_float_layers, store_islands_half),
         "dynamic": (quantize_classifier_dynamically, store_int8),
     }
 
@@ -55,7 +57,7 @@ def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
     """
     rendered = render(model, options, _recipe(options.onnx))
     if options.precision == "int8":
-        check_integer(rendered.model)
+        check_integer(rendered)
     _describe(rendered, options)
     data = serialize(rendered.model)
     write_atomically(path, data)

@@ -30,7 +30,7 @@ from edgekit.emit.renderings.clamps import drop_implied_clamps
 from edgekit.emit.renderings.hard_sigmoid import expand_hard_sigmoid
 from edgekit.emit.renderings.silu import merge_silu
 from edgekit.emit.renderings.uint8_activations import shift_to_uint8
-from edgekit.emit.renderings.weights import store_int8
+from edgekit.emit.renderings.weights import store_int8, store_islands_half
 from edgekit.errors import OutputError
 from edgekit.files import atomic_folder
 from edgekit.options import Precision
@@ -41,7 +41,7 @@ __all__ = ["emit"]
 _RECIPE: Recipe = {
     "fp32": (expand_hard_sigmoid,),
     "fp16": (expand_hard_sigmoid,),
-    "int8": (drop_implied_clamps, expand_hard_sigmoid, merge_silu, shift_to_uint8),
+    "int8": (drop_implied_clamps, expand_hard_sigmoid, merge_silu, shift_to_uint8, store_islands_half),
     "dynamic": (expand_hard_sigmoid, store_int8),
 }
 _COUNTED_NAME = re.compile(r"(.*[A-Za-z])_\d+")
@@ -59,7 +59,7 @@ def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
     rendered = render(model, options, _RECIPE)
     converted = convert(serialize(rendered.model))
     if options.precision == "int8":
-        check_integer(converted)
+        check_integer(converted, rendered.floats)
     _rename_counted(converted, keep=_names(rendered.model))
     describe(converted, rendered, options)
     _save(converted, path, options.precision)

@@ -32,10 +32,10 @@ def count_dtypes(model: Any) -> dict[str, int]:
     return dict(counts.most_common())
 
 
-def check_integer(model: Any) -> None:
-    """Raise CheckError unless every layer reads int8 weights and quantized activations."""
+def check_integer(model: Any, exempt: frozenset[str] = frozenset()) -> None:
+    """Raise CheckError unless every layer but ``exempt`` reads int8 weights and quantized activations."""
     for node in model.get_ordered_ops():
-        if node.get_type_name() not in _LAYERS:
+        if node.get_type_name() not in _LAYERS or _is_one_of(node, exempt):
             continue
         sources = [_origin(value.get_source_output().get_node()) for value in node.inputs()[:2]]
         floats = [source.get_friendly_name() for source in sources if not _is_quantized(source)]
@@ -44,6 +44,11 @@ def check_integer(model: Any) -> None:
                 f"{node.get_friendly_name()} of an int8 file reads float values: {', '.join(floats)}",
                 hint="the graph is not quantized there; export with fp32 or fp16, or quantize it first",
             )
+
+
+def _is_one_of(node: Any, names: frozenset[str]) -> bool:
+    """Whether an operator of the converted model is, or is a part of, one that the graph calls so."""
+    return node.get_friendly_name().split("/")[0] in names
 
 
 def _origin(node: Any) -> Any:

@@ -13,6 +13,7 @@ from edgekit.emit.base import EmitOptions
 from edgekit.emit.renderings.io_types import set_input_type, set_output_type
 from edgekit.errors import CheckError, UnsupportedError
 from edgekit.graph import qdq
+from edgekit.graph.ops import is_fusable
 from edgekit.graph.passes.remove_unused import remove_unused
 from edgekit.graph.values import array_of, shape_of
 from edgekit.options import IoType, Layout, Precision, TensorSpec
@@ -28,11 +29,15 @@ _LAYOUTS: dict[int, Layout] = {2: "NC", 4: "NCHW"}
 
 @dataclass(frozen=True)
 class Rendered:
-    """A graph ready to be written, and what the application feeds and reads."""
+    """A graph ready to be written, and what the application feeds and reads.
+
+    ``floats`` are the layers of an int8 file that stay float, with what they read and compute, by name.
+    """
 
     model: ir.Model
     input: TensorSpec
     output: TensorSpec
+    floats: frozenset[str] = frozenset()
 
 
 def render(model: ir.Model, options: EmitOptions, recipe: Recipe) -> Rendered:
@@ -48,12 +53,35 @@ def render(model: ir.Model, options: EmitOptions, recipe: Recipe) -> Rendered:
     source = set_input_type(copy, input_type)
     result = set_output_type(copy, output_type) if options.precision == "int8" else None
     remove_unused(copy)
+    floats = _float_names(copy)
     for node in copy.graph:
         node.metadata_props.clear()
     graph = copy.graph
     return Rendered(
-        copy, _spec(graph.inputs[0], input_type, source), _spec(graph.outputs[0], output_type, result)
+        copy, _spec(graph.inputs[0], input_type, source), _spec(graph.outputs[0], output_type, result), floats
     )
+
+
+def _float_names(model: ir.Model) -> frozenset[str]:
+    """Layers that stay float, their values, and the constants behind a widening ``Cast``."""
+    names: set[str | None] = set()
+    for node in model.graph:
+        clamp = _float_clamp(node)
+        if clamp or qdq.is_float(node):
+            names |= {
+                node.name,
+                *(value.name for value in (*node.inputs, *node.outputs) if value is not None),
+            }
+    for node in model.graph:
+        if node.op_type == "Cast" and node.outputs[0].name in names:
+            names.update(value.name for value in node.inputs if value is not None)
+    return frozenset(name for name in names if name)
+
+
+def _float_clamp(node: ir.Node) -> bool:
+    """Whether the node is the clamp of a layer that stays float."""
+    producer = node.inputs[0].producer() if is_fusable(node) and node.inputs[0] is not None else None
+    return producer is not None and qdq.is_float(producer)
 
 
 def _io_types(model: ir.Model, options: EmitOptions) -> tuple[IoType, IoType]:
@@ -91,10 +119,12 @@ def count_dtypes(model: ir.Model) -> dict[str, int]:
     return dict(Counter(_dtype_name(value) for value in _stored_values(model)).most_common())
 
 
-def check_integer(model: ir.Model) -> None:
-    """Raise CheckError when an int8 file would hold float tensors other than its input and output."""
+def check_integer(rendered: Rendered) -> None:
+    """Raise CheckError when an int8 file would hold float tensors but its ends and its float layers'."""
+    model = rendered.model
     ends = {*model.graph.inputs, *model.graph.outputs}
-    floats = [v.name for v in _stored_values(model) if v not in ends and _dtype_name(v).startswith("float")]
+    stored = (v for v in _stored_values(model) if v not in ends and v.name not in rendered.floats)
+    floats = [v.name for v in stored if _dtype_name(v).startswith("float")]
     if floats:
         shown = ", ".join(str(name) for name in floats[:5])
         raise CheckError(

@@ -14,9 +14,10 @@ The convention, by example of one quantized convolution with a fused ReLU6::
 - Bias: int32 initializer, zero point 0, scale = input scale × weight scale, ``axis=0``.
 - No pair stands between a layer and the ``Relu``/``Clip`` that is fused into it.
 - Initializers of a dequantized constant carry no float twin: the integers are all there is.
-- A layer may be left float: its weights are float initializers, it reads DQs or float values, and a
-  pair stands on its output for those of its readers that are integer layers. Float layers that touch have
-  no pair between them. The graph's input and output have their pair whatever reads and writes them.
+- A layer may be left float, and is marked so: its weights are float initializers, it reads DQs or float
+  values, and a pair stands on its output for those of its readers that are integer layers. Float layers
+  that touch have no pair between them. The graph's input and output have their pair whatever reads and
+  writes them.
 - A layer with int16 activations (TFLite's 16x8) has pairs of int16 with zero point 0, and int8 weights;
   where int8 and int16 layers meet, one pair follows the other. Such a graph is of opset 21, the first
   whose pairs hold int16.
@@ -39,10 +40,14 @@ __all__ = [
     "dequantized_from",
     "insert_activation_pair",
     "insert_constant",
+    "is_float",
+    "mark_float",
     "scalar_params",
 ]
 
 FloatArray = npt.NDArray[np.float32]
+
+_FLOAT_MARK = "edgekit.float"
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,16 @@ def dequantized_constant(value: ir.Value | None) -> QuantizedTensor | None:
     return _read(node)
 
 
+def mark_float(node: ir.Node) -> None:
+    """Note that a node of a quantized graph computes in float32, whatever pairs are around it."""
+    node.metadata_props[_FLOAT_MARK] = "true"
+
+
+def is_float(node: ir.Node) -> bool:
+    """Whether the node of a quantized graph was left float."""
+    return _FLOAT_MARK in node.metadata_props
+
+
 def scalar_params(scale: float, zero_point: int, dtype: ir.DataType = ir.DataType.INT8) -> QuantizedTensor:
     """Per-tensor parameters of an activation."""
     return QuantizedTensor(np.asarray(scale, np.float32), zero_point, dtype)
@@ -116,16 +131,16 @@ def insert_activation_pair(
     value: ir.Value,
     params: QuantizedTensor,
     readers: Collection[ir.Node] | None = None,
-    suffix: str = "",
+    name: str = "",
 ) -> ir.Value:
     """Quantize ``value``: every reader, the graph's output included, reads the new DQ.
 
-    With ``readers``, only those nodes do, and the others keep reading the value as it was; ``suffix``
-    tells apart several pairs of one value. A graph output keeps its name (``logits``), and what it was
-    computed as takes its node's, or one that is free.
+    With ``readers``, only those nodes do, and the others keep reading the value as it was. ``name`` is
+    what the pair is called after, by default the value. A graph output keeps its name (``logits``), and
+    what it was computed as takes its node's, or one that is free.
     """
-    name = value.name or ""
-    pair = _pair(graph, value, params, f"{name}{suffix}")
+    output = value.name or ""
+    pair = _pair(graph, value, params, name or output)
     result = pair[1].outputs[0]
     if readers is not None:
         _redirect(value, result, readers)
@@ -138,7 +153,7 @@ def insert_activation_pair(
         return result
     graph.insert_after(producer, pair)
     if result.is_graph_output():
-        value.name, result.name = _free_name(graph, producer.name or "", name), name
+        value.name, result.name = _free_name(graph, producer.name or "", output), output
     return result
 
 

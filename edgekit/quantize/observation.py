@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,16 +39,22 @@ class Observation:
 
 
 def observe(
-    model: ir.Model, images: Iterable[FloatArray], *, progress: Progress | None = None, total: int = 0
+    model: ir.Model,
+    images: Iterable[FloatArray],
+    *,
+    floats: Collection[str] = (),
+    progress: Progress | None = None,
+    total: int = 0,
 ) -> Observation:
     """Run a canonical fp32 graph on calibration images, float32 ``[1, C, H, W]`` each.
 
     Statistics stream: memory does not grow with the number of images, and of a large network only a few
-    layers' outputs are held at a time. ``total`` is only for ``progress``.
+    layers' outputs are held at a time. ``floats`` are layers that stay float: they need no integer form.
+    ``total`` is only for ``progress``.
     Raises :class:`~edgekit.errors.UnsupportedError` for an operator without an integer form and
     :class:`~edgekit.errors.InputError` for no images or activations that are not finite.
     """
-    plan = make_plan(model)
+    plan = make_plan(model, floats)
     sizes = _sizes_bytes(model, plan)
     observers = {name: Observer(name) for name in plan.values}
     stretches = list(_stretches(model, plan, sizes))

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
-from edgekit.graph.qdq import QuantizedTensor, insert_activation_pair, insert_constant, scalar_params
+from edgekit.graph.qdq import (
+    QuantizedTensor,
+    insert_activation_pair,
+    insert_constant,
+    mark_float,
+    scalar_params,
+)
 from edgekit.graph.subgraph import values_by_name
 from edgekit.graph.values import add_initializer, array_of, required
 from edgekit.quantize.arithmetic import ActivationParams
@@ -36,6 +42,8 @@ def rewrite(
         for index, constant in constants.get(layer.name, {}).items():
             _own(graph, nodes[layer.name], index)
             insert_constant(graph, nodes[layer.name], index, constant)
+        if layer.precision == "float":
+            mark_float(nodes[layer.name])
     for name in plan.values:
         _insert_pairs(graph, plan, name, values[name], nodes, params)
     if "int16" in plan.precisions.values():
@@ -62,13 +70,17 @@ def _insert_pairs(
         source = insert_activation_pair(graph, value, _at(plan, name, own, params))
     if name == plan.output and own not in ("int8", plan.precisions[plan.input]):
         insert_activation_pair(
-            graph, source, _at(plan, name, "int8", params), suffix="" if own == "float" else ".int8"
+            graph, source, _at(plan, name, "int8", params), name=_pair_name(name, own, "int8")
         )
         return
     for precision, nodes_of_it in readers.items():
         if precision not in (own, "float"):
             at = _at(plan, name, precision, params)
-            insert_activation_pair(graph, source, at, nodes_of_it, "" if own == "float" else f".{precision}")
+            insert_activation_pair(graph, source, at, nodes_of_it, _pair_name(name, own, precision))
+
+
+def _pair_name(name: str, own: LayerPrecision, precision: LayerPrecision) -> str:
+    return name if own == "float" and precision == "int8" else f"{name}.{precision}"
 
 
 def _at(

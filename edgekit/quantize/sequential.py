@@ -78,7 +78,7 @@ def quantize_constants(
                 state.pop(name, None)
         if progress is not None:
             progress("quantize", done, len(plan.layers))
-    return walk.constants, walk.reals(plan.output, state[plan.output])
+    return walk.constants, walk.answer(state[plan.output])
 
 
 class _Walk:
@@ -121,6 +121,15 @@ class _Walk:
         """What a value stands for."""
         params = self._plan.params_at(name, self._plan.precisions[name], self._params)
         return cast(FloatArray, held) if params is None else dequantize(cast(IntArray, held), params)
+
+    def answer(self, held: IntArray | FloatArray) -> FloatArray:
+        """The network's output, which is int8 whatever computes it, or int16 where the input is."""
+        plan = self._plan
+        reals, last = self.reals(plan.output, held), plan.precisions[plan.output]
+        if last in ("int8", plan.precisions[plan.input]):
+            return reals
+        params = self._params[plan.output]
+        return dequantize(quantize(reals, params), params)
 
     def _read(self, layer: Layer, name: str, held: IntArray | FloatArray) -> FloatArray:
         """What a layer reads of a value: rounded once more where the layer is of another precision."""

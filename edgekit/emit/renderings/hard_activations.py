@@ -29,7 +29,9 @@ def lower_hard_activations(model: ir.Model) -> bool:
     """
     modified = False
     for node in list(model.graph):
-        if node.op_type not in ("HardSwish", "HardSigmoid") or qdq.dequantized_from(node.inputs[0]) is None:
+        if node.op_type not in ("HardSwish", "HardSigmoid") or qdq.is_float(node):
+            continue
+        if qdq.dequantized_from(node.inputs[0]) is None:
             continue
         if node.op_type == "HardSwish":
             gate = _hard_sigmoid(node, 1 / 6, 0.5)

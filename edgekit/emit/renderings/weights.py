@@ -15,7 +15,7 @@ import onnx_ir as ir
 from edgekit.errors import CheckError
 from edgekit.graph.values import add_initializer, array_of, set_type, shape_of
 
-__all__ = ["store_half", "store_int8", "symmetric_int8"]
+__all__ = ["store_half", "store_int8", "store_islands_half", "symmetric_int8"]
 
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
@@ -41,17 +41,31 @@ def store_half(model: ir.Model) -> bool:
 
     Raises CheckError for values beyond float16's range.
     """
-    graph = model.graph
     found = _weights(model, 1) + _weights(model, 2)
     for value in found:
-        array = _float_array(value)
-        if np.abs(array).max(initial=0.0) > _FLOAT16_MAX:
+        if not _fits_half(value):
             raise CheckError(
                 f"{value.name} holds values beyond float16's {_FLOAT16_MAX:g}", hint="export with fp32"
             )
-        half = add_initializer(graph, f"{value.name}.half", array.astype(np.float16))
-        _replace(graph, value, [_widened(half, value)])
+        _halve(model.graph, value)
     return bool(found)
+
+
+def store_islands_half(model: ir.Model) -> bool:
+    """Store what weights an int8 graph has left float as float16; those beyond its range stay float32."""
+    found = [value for value in _weights(model, 1) if _fits_half(value)]
+    for value in found:
+        _halve(model.graph, value)
+    return bool(found)
+
+
+def _fits_half(value: ir.Value) -> bool:
+    return bool(np.abs(_float_array(value)).max(initial=0.0) <= _FLOAT16_MAX)
+
+
+def _halve(graph: ir.Graph, value: ir.Value) -> None:
+    half = add_initializer(graph, f"{value.name}.half", _float_array(value).astype(np.float16))
+    _replace(graph, value, [_widened(half, value)])
 
 
 def store_int8(model: ir.Model) -> bool:
