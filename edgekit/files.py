@@ -10,7 +10,7 @@ import errno
 import os
 import secrets
 import shutil
-import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,13 +40,15 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     """
     path = Path(path)
     content = data.encode() if isinstance(data, str) else data
-    with _new_folder(path.parent), _errors_of(path):
-        temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-        try:
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    attempt = _Attempt(path.parent, temporary)
+    try:
+        with _errors_of(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
             _write(temporary, content)
             os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    finally:
+        attempt.end()
 
 
 @contextmanager
@@ -60,16 +62,45 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     Raises OutputError when ``folder`` cannot be written to, or the disk fills up inside the block.
     """
     folder = Path(folder)
-    with _new_folder(folder):
+    staging = folder / f".edgekit-{secrets.token_hex(8)}"
+    attempt = _Attempt(folder, staging)
+    try:
         with _errors_of(folder):
-            staging = Path(tempfile.mkdtemp(prefix=".edgekit-", dir=folder))
-        try:
-            with _errors_of(folder, only=_FULL):
-                yield staging
-            with _errors_of(folder):
-                _move_files(staging, folder)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            staging.mkdir()
+        with _errors_of(folder, only=_FULL):
+            yield staging
+        with _errors_of(folder):
+            _move_files(staging, folder)
+    finally:
+        attempt.end()
+
+
+class _Attempt:
+    """An attempt to write into ``folder`` by way of ``temporary``: its end leaves only what succeeded.
+
+    Create it before anything else. Ctrl-C may strike between any two instructions, so also where no
+    ``try`` can be; then this object ends with the interpreter, if not before.
+    """
+
+    def __init__(self, folder: Path, temporary: Path) -> None:
+        self._temporary = temporary
+        self._made = [path for path in (folder, *folder.parents) if not path.exists()]
+        self._at_exit = weakref.finalize(self, _tidy, temporary, self._made)
+
+    def end(self) -> None:
+        _tidy(self._temporary, self._made)
+        self._at_exit.detach()
+
+
+def _tidy(temporary: Path, made: list[Path]) -> None:
+    """Remove ``temporary``, a file or a folder, and those of the folders ``made`` that are still empty."""
+    with suppress(OSError):
+        temporary.unlink()
+    shutil.rmtree(temporary, ignore_errors=True)
+    for path in made:
+        with suppress(OSError):
+            path.rmdir()
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -102,21 +133,6 @@ def _restore(files: list[Path], folder: Path, replaced: Path) -> None:
             (folder / file.name).unlink(missing_ok=True)
         if (replaced / file.name).exists():
             os.replace(replaced / file.name, folder / file.name)
-
-
-@contextmanager
-def _new_folder(folder: Path) -> Iterator[None]:
-    """Create ``folder`` and its missing parents; when the block raises, take them away again."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        with _errors_of(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except BaseException:
-        for path in missing:
-            with suppress(OSError):  # not empty any more: someone else writes there too
-                path.rmdir()
-        raise
 
 
 @contextmanager

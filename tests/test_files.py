@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import errno
+import gc
+import itertools
 import os
+import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -40,6 +46,47 @@ def interrupt(folder: Path, error: type[BaseException]) -> None:
     with atomic_folder(folder) as staging:
         (staging / "model.xml").write_text("half")
         raise error
+
+
+def interrupt_at(instruction: int, work: Callable[[], None]) -> bool:
+    """Do ``work``, with Ctrl-C at that instruction of it, ours or contextlib's; whether it came so far."""
+    seen = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal seen
+        name = Path(frame.f_code.co_filename).name
+        if name not in ("files.py", "contextlib.py", Path(__file__).name):
+            return None
+        frame.f_trace_opcodes = True
+        seen += event == "opcode"
+        if seen == instruction:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def test_ctrl_c_at_any_instruction_leaves_all_or_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for instruction in itertools.count(1, 19):
+        was_interrupted = interrupt_at(instruction, lambda: write_two(out))
+        gc.collect()  # an end that Ctrl-C cut short is made up for when nothing refers to it
+        left = sorted(path.name for path in tmp_path.rglob("*"))
+        assert left in ([], ["a", "b", "out"])
+        if not was_interrupted:
+            break
+        if left:
+            shutil.rmtree(out)
+    assert instruction > 500
 
 
 def test_writes_bytes_and_text_and_creates_folders(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ start at once.
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
@@ -39,6 +40,9 @@ COMMANDS: dict[str, Entry] = {
     "targets": Entry("edgekit.cli.targets", "What exports can be made for."),
     "doctor": Entry("edgekit.cli.doctor", "What this machine has, and what is missing."),
 }
+
+
+_TERMINATED = 143
 
 
 class LazyGroup(TyperGroup):
@@ -77,6 +81,9 @@ def _edgekit(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. ``arguments`` are those of the process by default."""
+    if arguments is None:
+        # By default a process that is told to end does so at once, and leaves what it was writing.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     given = list(sys.argv[1:] if arguments is None else arguments)
     # --debug may stand anywhere; commands do not know it.
     rest = [argument for argument in given if argument != "--debug"]

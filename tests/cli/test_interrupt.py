@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ GIVE_UP_SECONDS = 120.0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows delivers Ctrl-C to the whole console")
-@pytest.mark.parametrize("moment", ["out/.edgekit-*/*.tflite", "out/.edgekit-*/*.onnx"])
+@pytest.mark.parametrize("moment", ["out", "out/.edgekit-*/*.onnx"])
 def test_ctrl_c_leaves_nothing(tmp_path: Path, moment: str) -> None:
     # A shell starts background jobs with Ctrl-C ignored, and a child inherits that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -38,7 +39,16 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, moment: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def wait_for(folder: Path, pattern: str, process: subprocess.Popen[str]) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
+def test_sigterm_leaves_nothing(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-m", "edgekit", *ARGUMENTS], cwd=tmp_path) as process:
+        wait_for(tmp_path, "out/.edgekit-*/*.onnx", process)
+        process.terminate()
+        assert process.wait(GIVE_UP_SECONDS) == 143
+    assert list(tmp_path.iterdir()) == []
+
+
+def wait_for(folder: Path, pattern: str, process: subprocess.Popen[Any]) -> None:
     """Until a path of that pattern is there."""
     end = time.monotonic() + GIVE_UP_SECONDS
     while not list(folder.glob(pattern)):
