@@ -40,15 +40,33 @@ def find(evaluator: Evaluator, budgets: Sequence[Budget], families: Sequence[str
     from the best does. Raises CheckError when nothing meets the budgets, naming the nearest miss and the
     budget to relax, and UnknownNameError for a family that has no published accuracy.
     """
-    searches = [_Search(evaluator, budgets, space) for space in _spaces(families)]
-    found = {search: _of_space(search) for search in searches}
+    spaces = _spaces(families)
+    searches = [_Search(evaluator, budgets, space) for space in spaces]
+    found = _searched(searches)
     if not any(found.values()):
         raise _unmeetable(searches)
+    ranked = _ranked(found, budgets)
+    exhausted = [search.space for search in searches if search.fit(search.space.largest())]
+    if exhausted and not _is_full(ranked[0], budgets):
+        found |= _searched([_Search(evaluator, budgets, space.extended()) for space in exhausted])
+        ranked = _ranked(found, budgets)
+    return ranked
+
+
+def _searched(searches: Sequence[_Search]) -> dict[_Search, list[Candidate]]:
+    """What each search finds, with the rest of the budgets spent where that may make the best one."""
+    found = {search: _of_space(search) for search in searches}
+    if not any(found.values()):
+        return found
     best = _best_first(found)[0]
-    if not _is_full(best, budgets):
+    if not _is_full(best, searches[0].budgets):
         for search, candidates in found.items():
             if candidates and candidates[0].top1 >= best.top1 - _margin(best):
                 candidates += _spend_rest(search, candidates[0])
+    return found
+
+
+def _ranked(found: Mapping[_Search, list[Candidate]], budgets: Sequence[Budget]) -> list[Candidate]:
     return _without_idle(_undominated(_best_first(found)), budgets)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from edgekit.models.scale import round_repeats
@@ -17,6 +17,8 @@ RESOLUTION_STEP = 8
 """Pixels. Eight keeps the feature maps of the early stages even."""
 BAND = 1.5
 """How far, in φ, width, depth and resolution may each leave the compound rule."""
+_EXTENSION = 3
+_EXTENSION_PHI = 4.0
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,15 @@ class Space:
         low, high = (self.rule.scale(phi + side * BAND).resolution for side in (-1, 1))
         return max(low, self.resolutions[0]), min(high, self.resolutions[1])
 
+    def extended(self) -> Space:
+        """The same with more at its upper ends: for budgets that its largest network leaves unused."""
+        return replace(
+            self,
+            widths=(self.widths[0], _EXTENSION * self.widths[1]),
+            resolutions=(self.resolutions[0], _EXTENSION * self.resolutions[1]),
+            phis=(self.phis[0], self.phis[1] + _EXTENSION_PHI),
+        )
+
     def smallest(self) -> Scale:
         """The cheapest scale of the space, in every cost at once."""
         if self.rule:
@@ -70,6 +81,12 @@ class Space:
                 resolution=self.resolution_grid(*self.resolution_band(phi))[0],
             )
         return Scale(width=self.widths[0], resolution=self.resolutions[0])
+
+    def largest(self) -> Scale:
+        """The largest scale: of the compound rule, where there is one."""
+        if self.rule:
+            return self.rule.scale(self.phis[1])
+        return Scale(width=self.widths[1], resolution=self.resolutions[1])
 
 
 SPACES: tuple[Space, ...] = (

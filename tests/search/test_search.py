@@ -11,7 +11,7 @@ from edgekit import target
 from edgekit.errors import CheckError, UnknownNameError
 from edgekit.options import Precision, Scale
 from edgekit.search.budget import Budget, BudgetKind, parse
-from edgekit.search.candidate import Candidate, Evaluator, Setting, fits, use_of
+from edgekit.search.candidate import Evaluator, Setting, fits, use_of
 from edgekit.search.front import pareto_front
 from edgekit.search.latency import prices_of
 from edgekit.search.search import FULL_USE, find
@@ -55,15 +55,34 @@ def test_budgets_are_met_and_used(seed: int) -> None:
     candidates = find(Evaluator(setting), budgets)
     assert all(fits(candidate, budgets) for candidate in candidates)
     assert [one.top1 for one in candidates] == sorted((one.top1 for one in candidates), reverse=True)
-    assert use_of(candidates[0], budgets)[0] >= FULL_USE or is_largest(candidates[0])
+    assert use_of(candidates[0], budgets)[0] >= FULL_USE
 
 
-def is_largest(candidate: Candidate) -> bool:
-    """Whether some multiplier is at the end of its range: then no budget need bind."""
-    space = next(space for space in SPACES if space.model == candidate.model)
-    return (
-        candidate.scale.resolution == space.resolutions[1] or candidate.scale.width >= space.widths[1] - 1e-3
-    )
+@pytest.mark.parametrize(
+    ("text", "family"),
+    [("36.8Mparams", "mobilenet_v1"), ("4448KB-ram", "mobilenet_v1"), ("12GMACs", "efficientnet_lite")],
+)
+def test_a_budget_above_all_published_networks_is_used_too(text: str, family: str) -> None:
+    """Asked for one family, its networks beyond the published ones are better than none; they say so."""
+    candidate = find(Evaluator(Setting("tflite", "int8")), [parse(text)], [family])[0]
+    assert use_of(candidate, [parse(text)])[0] >= FULL_USE
+    assert candidate.accuracy().extrapolates
+
+
+@pytest.mark.parametrize(
+    ("texts", "family"), [(["173.2KB-ram"], "mobilenet_v2"), (["3.697MB"], "squeezenet")]
+)
+def test_what_is_left_of_a_small_budget_is_less_than_a_step(texts: list[str], family: str) -> None:
+    """Channels come in eights: nothing wider or finer than the best fits in what it leaves."""
+    evaluator, budgets = Evaluator(Setting()), [parse(text) for text in texts]
+    best = find(evaluator, budgets, [family])[0]
+    assert use_of(best, budgets)[0] < FULL_USE
+    larger = [
+        evaluator.candidate(best.model, Scale(width=best.scale.width + wider / 1000, resolution=resolution))
+        for wider in range(200)
+        for resolution in (best.scale.resolution, best.scale.resolution + 2)
+    ]
+    assert all(use_of(one, budgets)[0] <= use_of(best, budgets)[0] for one in larger if fits(one, budgets))
 
 
 def test_peak_memory_budgets_are_met() -> None:
