@@ -42,6 +42,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     ),
     "openvino": ("openvino",),
     "report": ("altair", "vl-convert-python"),
+    "microcontrollers": ("tflite-micro",),
+    "ethos-u": ("ethos-u-vela",),
 }
 """Extra → its packages; ``""`` are those that every installation has."""
 
