@@ -125,8 +125,9 @@ def encode(batch: FloatArray, spec: TensorSpec) -> npt.NDArray[np.generic]:
 
 
 def read_output(output: npt.NDArray[np.generic], spec: TensorSpec) -> FloatArray:
-    """An output tensor as real logits ``[classes]``."""
-    values = output.reshape(-1).astype(np.float32)
+    """An output tensor as real numbers in the network's own order, flat: logits ``[classes]``."""
+    ordered = output.transpose(0, 3, 1, 2) if spec.layout == "NHWC" else output
+    values = ordered.reshape(-1).astype(np.float32)
     if spec.scale is None or spec.zero_point is None:
         return values
     reals: FloatArray = (values - np.float32(spec.zero_point)) * np.float32(spec.scale)

@@ -22,10 +22,12 @@ __all__ = [
     "OPERATORS",
     "OPSET",
     "TRANSIENT",
+    "YOUNGER",
     "Kind",
     "Operator",
     "infer_types",
     "is_fusable",
+    "is_quantizer",
     "kind_of",
     "macs_of",
     "operator_of",
@@ -111,10 +113,20 @@ OPERATORS: dict[str, Operator] = {
     "Sqrt": _ACTIVATION,
     "Abs": _ACTIVATION,
     "Neg": _ACTIVATION,
+    "Ceil": _ACTIVATION,
+    "Cos": _ACTIVATION,
+    "Floor": _ACTIVATION,
+    "Gelu": _ACTIVATION,
+    "Log": _ACTIVATION,
+    "Reciprocal": _ACTIVATION,
+    "Round": _ACTIVATION,
+    "Sign": _ACTIVATION,
+    "Sin": _ACTIVATION,
     "Softplus": _ACTIVATION,
     "Softmax": Operator("activation", shapes.along_axis),
     "LogSoftmax": Operator("activation", shapes.along_axis),
     "LRN": _ACTIVATION,
+    "LayerNormalization": Operator("activation", shapes.along_axis),
     "Add": _ELEMENTWISE,
     "Sub": _ELEMENTWISE,
     "Mul": _ELEMENTWISE,
@@ -130,6 +142,7 @@ OPERATORS: dict[str, Operator] = {
     "ReduceMax": _REDUCE,
     "ReduceMin": _REDUCE,
     "ReduceSum": _REDUCE,
+    "ReduceProd": _REDUCE,
     "Concat": Operator("concat", shapes.concat),
     "Resize": Operator("resize", shapes.resize),
     "Pad": Operator("pad", shapes.pad),
@@ -144,7 +157,9 @@ OPERATORS: dict[str, Operator] = {
     "DepthToSpace": Operator("move", shapes.depth_to_space),
     "SpaceToDepth": Operator("move", shapes.space_to_depth),
     "Expand": Operator("move", shapes.expand),
+    "Tile": Operator("move", shapes.tile),
     "ArgMax": Operator("reduce", shapes.arg_reduce),
+    "ArgMin": Operator("reduce", shapes.arg_reduce),
     "QuantizeLinear": _QUANTIZE,
     "DequantizeLinear": _QUANTIZE,
 }
@@ -158,6 +173,10 @@ TRANSIENT: dict[str, Operator] = {
     "Sum": Operator("elementwise", shapes.broadcast),
 }
 """Operators that front ends leave in a graph and that passes remove: never in a canonical graph."""
+
+YOUNGER: dict[str, int] = {"Gelu": 20}
+"""Operators that came after :data:`OPSET`, with the opset of a graph that has one; the others mean the same
+in both."""
 
 _FUSABLE = frozenset({"Relu", "Clip"})
 
@@ -193,6 +212,11 @@ def is_fusable(node: ir.Node) -> bool:
     return node.op_type in _FUSABLE
 
 
+def is_quantizer(node: ir.Node) -> bool:
+    """Whether the node only says how a value is stored."""
+    return node.op_type in ("QuantizeLinear", "DequantizeLinear")
+
+
 def infer_types(node: ir.Node) -> None:
     """Set shape and dtype of the node's outputs from its inputs, attributes and constants.
 
@@ -216,7 +240,7 @@ def infer_types(node: ir.Node) -> None:
 def _output_dtype(node: ir.Node) -> ir.DataType:
     if node.op_type == "DequantizeLinear":
         return ir.DataType.FLOAT
-    if node.op_type == "ArgMax":
+    if node.op_type in ("ArgMax", "ArgMin"):
         return ir.DataType.INT64
     if node.op_type == "Cast":
         return ir.DataType(node.attributes["to"].as_int())

@@ -44,6 +44,7 @@ __all__ = [
     "space_to_depth",
     "split",
     "squeeze",
+    "tile",
     "transpose",
     "unsqueeze",
 ]
@@ -252,6 +253,14 @@ def expand(node: ir.Node) -> tuple[Shape, ...]:
         return (tuple(int(dim) for dim in np.broadcast_shapes(data, tuple(target))),)
     except ValueError as exc:
         raise _unfit(node, f"cannot expand {list(data)} to {target}") from exc
+
+
+def tile(node: ir.Node) -> tuple[Shape, ...]:
+    """Repetition, a constant number of times along each axis."""
+    data, repeats = shape_of(required(node, 0)), _constant_ints(node, 1)
+    if len(repeats) != len(data):
+        raise _unfit(node, f"{len(repeats)} repeats do not fit input {list(data)}")
+    return (tuple(size * count for size, count in zip(data, repeats, strict=True)),)
 
 
 def slice_(node: ir.Node) -> tuple[Shape, ...]:

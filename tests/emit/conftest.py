@@ -15,7 +15,20 @@ from graphs import NETWORKS, FloatArray, GraphBuilder
 
 Ranges = dict[str, tuple[float, float]]
 
-_KEEPS_SCALE = ("MaxPool", "AveragePool", "Concat", "Pad", "Flatten", "Reshape", "Resize")
+_KEEPS_SCALE = (
+    *(
+        "AveragePool",
+        "Concat",
+        "DepthToSpace",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "GlobalMaxPool",
+        "MaxPool",
+        "Pad",
+    ),
+    *("ReduceMax", "ReduceMin", "Reshape", "Resize", "Slice", "SpaceToDepth", "Tile", "Transpose"),
+)
 _FIXED = {"Sigmoid": (1 / 256, -128), "Softmax": (1 / 256, -128), "Tanh": (1 / 128, 0)}
 _ACTIVATIONS = ("Relu", "Clip")
 _WEIGHTED = ("Conv", "Gemm")

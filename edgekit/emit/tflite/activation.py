@@ -94,9 +94,11 @@ def lower_clip(lowering: Lowering, node: ir.Node) -> None:
     MINIMUM and MAXIMUM do the rest, because they compare integers of one scale.
     """
     value, bounds = node.outputs[0], _bounds(node)
-    source = lowering.operand(node.inputs[0])
+    held = lowering.stored(node.inputs[0])
+    source, layout = held.index, held.layout
     if not lowering.integer and bounds in _OPERATORS:
-        lowering.program.add_operator(_OPERATORS[bounds], [source], [lowering.result(value)])
+        target = lowering.result(value, layout=layout)
+        lowering.program.add_operator(_OPERATORS[bounds], [source], [target])
         return
     source = _requantized(lowering, source, value)
     quantization = lowering.program.tensors[source].quantization
@@ -111,10 +113,10 @@ def lower_clip(lowering: Lowering, node: ir.Node) -> None:
     for position, (code, limit) in enumerate(limits):
         last = position == len(limits) - 1
         target = (
-            lowering.result(value, inherit=source)
+            lowering.result(value, inherit=source, layout=layout)
             if last
             else lowering.intermediate(f"{name_of(value)}.limited", like=source)
         )
         _limit(lowering, code, source, limit, target)
         source = target
-    lowering.bind(value, source)
+    lowering.bind(value, source, layout)

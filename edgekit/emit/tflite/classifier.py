@@ -10,9 +10,9 @@ import numpy as np
 import onnx_ir as ir
 
 from edgekit.emit.tflite.activation import absorb_activation
-from edgekit.emit.tflite.layout import order_matters
-from edgekit.emit.tflite.lowering import Lowering, name_of
+from edgekit.emit.tflite.lowering import Lowering
 from edgekit.emit.tflite.program import Array, Option
+from edgekit.emit.tflite.shape import lower_reshape
 from edgekit.emit.tflite.weights import lower_bias, lower_weight
 from edgekit.graph.values import shape_of
 
@@ -33,31 +33,43 @@ def _feeds_only_classifiers(value: ir.Value) -> bool:
 
 
 def lower_flatten(lowering: Lowering, node: ir.Node) -> None:
-    """Nothing before a classifier; else RESHAPE, after a TRANSPOSE where the element order would change."""
-    value, source = node.outputs[0], lowering.operand(node.inputs[0])
-    if _feeds_only_classifiers(value):
-        lowering.bind(value, source)
+    """Nothing before a classifier, which arranges its weights instead; else a reshape."""
+    value, source = node.outputs[0], node.inputs[0]
+    if _feeds_only_classifiers(value) and _keeps_rows(lowering, source):
+        held = lowering.stored(source)
+        lowering.bind(value, held.index)
+        assert source is not None
+        lowering.flattened[value] = source
         return
-    shape_in = shape_of(node.inputs[0])
-    if order_matters(shape_in):
-        target = lowering.intermediate(f"{name_of(node)}.transpose", like=source, shape=shape_in)
-        lowering.program.add_operator("TRANSPOSE", [source, lowering.integers(0, 3, 1, 2)], [target])
-        source = target
-    shape = shape_of(value)
-    target = lowering.result(value, inherit=source)
-    lowering.program.add_operator("RESHAPE", [source, lowering.integers(*shape)], [target], newShape=shape)
+    lower_reshape(lowering, node)
+
+
+def _keeps_rows(lowering: Lowering, source: ir.Value | None) -> bool:
+    """Whether the flattened value's first dimension is stored first."""
+    return lowering.stored(source).layout[0] == 0
+
+
+def _flattened(lowering: Lowering, value: ir.Value | None) -> ir.Value | None:
+    """What a classifier's input was before it was flattened, through quantization."""
+    while value is not None:
+        if value in lowering.flattened:
+            return lowering.flattened[value]
+        producer = value.producer()
+        if producer is None or producer.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+            return None
+        value = producer.inputs[0]
+    return None
 
 
 def lower_gemm(lowering: Lowering, node: ir.Node) -> None:
     """A classifier, its weight columns in the order in which the input is stored."""
-    source = lowering.operand(node.inputs[0])
-    stored = lowering.program.tensors[source].shape
+    whole = _flattened(lowering, node.inputs[0])
+    source = lowering.operand(node.inputs[0]) if whole is None else lowering.stored(node.inputs[0]).index
 
     def arrange(weights: Array) -> Array:
-        if len(stored) != 4:
+        if whole is None:
             return weights
-        _, height, width, channels = stored
-        columns = weights.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+        columns = weights.reshape(-1, *shape_of(whole)[1:]).transpose(lowering.stored(whole).layout)
         return np.ascontiguousarray(columns.reshape(weights.shape))
 
     weight = lower_weight(lowering, node, node.inputs[1], arrange, axis=0)

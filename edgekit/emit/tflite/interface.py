@@ -48,7 +48,8 @@ def _set_output(program: Program, io_type: IoType) -> None:
 
 def _spec(program: Program, index: int, io_type: IoType) -> TensorSpec:
     tensor = program.tensors[index]
-    layout: Layout = "NHWC" if len(tensor.shape) == 4 else "NC"
+    order: Layout = "NCHW" if tensor.name in program.in_graph_order else "NHWC"
+    layout: Layout = order if len(tensor.shape) == 4 else "NC"
     if tensor.quantization is None:
         return TensorSpec(tensor.name, tensor.shape, layout, io_type)
     scale, zero_point = float(tensor.quantization.scale[0]), tensor.quantization.zero_point

@@ -1,18 +1,23 @@
-"""The state of lowering one graph: which tensor of the file holds which value of the graph."""
+"""The state of lowering one graph: which tensor of the file holds which value, and in which layout."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
-from edgekit.emit.tflite.layout import shape_in_file
-from edgekit.emit.tflite.program import Program, Quantization
+from edgekit.emit.tflite.layout import Layout, default_layout, permutation, same_order, shape_in_file
+from edgekit.emit.tflite.program import Array, Program, Quantization
+from edgekit.emit.tflite.views import view
 from edgekit.errors import CheckError, UnsupportedError
 from edgekit.graph import qdq
 from edgekit.graph.values import only_reader, shape_of
 from edgekit.options import Precision
 
-__all__ = ["Lowering", "attribute_ints", "name_of", "parameters_of"]
+__all__ = ["Lowering", "Stored", "attribute_ints", "name_of", "parameters_of"]
 
 
 def name_of(value: ir.Value | ir.Node) -> str:
@@ -38,32 +43,120 @@ def parameters_of(node: ir.Node) -> Quantization:
     return Quantization.per_tensor(float(scale.reshape(-1)[0]), zero)
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A tensor of the file, and the order in which it holds the value's axes."""
+
+    index: int
+    layout: Layout
+
+
 class Lowering:
-    """Maps values of one graph to tensors of one :class:`Program` while operators are appended."""
+    """Maps values of one graph to tensors of one :class:`Program` while operators are appended.
+
+    ``flattened`` has, for values that a classifier reads flat, the value that is held instead.
+    """
 
     def __init__(self, graph: ir.Graph, precision: Precision) -> None:
         self.graph = graph
         self.precision = precision
         self.program = Program()
         self.absorbed: set[ir.Node] = set()
-        self._tensors: dict[ir.Value, int] = {}
+        self.flattened: dict[ir.Value, ir.Value] = {}
+        self._held: dict[ir.Value, Stored] = {}
+        self._copies: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._reals: dict[int, int] = {}
+        self._in_float = False
 
     @property
     def integer(self) -> bool:
-        """Whether activations are int8."""
-        return self.precision == "int8"
+        """Whether the operators being appended compute in integers."""
+        return self.precision == "int8" and not self._in_float
 
-    def bind(self, value: ir.Value | None, index: int) -> None:
+    @contextmanager
+    def in_float(self) -> Iterator[None]:
+        """Operators appended inside compute in float32, in a file of any precision."""
+        before, self._in_float = self._in_float, True
+        try:
+            yield
+        finally:
+            self._in_float = before
+
+    def bind(self, value: ir.Value | None, index: int, layout: Layout | None = None) -> None:
         """Let tensor ``index`` hold ``value``."""
         assert value is not None
-        self._tensors[value] = index
+        self._held[value] = Stored(index, layout or default_layout(len(shape_of(value))))
 
-    def operand(self, value: ir.Value | None) -> int:
-        """The tensor that holds a computed value."""
-        if value is None or value not in self._tensors:
+    def stored(self, value: ir.Value | None) -> Stored:
+        """The tensor that holds a computed value, in whichever layout it was made."""
+        if value is None or value not in self._held:
             name = None if value is None else value.name
             raise UnsupportedError(f"{name} is a constant where TFLite needs a computed tensor")
-        return self._tensors[value]
+        held = self._held[value]
+        return Stored(self._real(held.index), held.layout) if self._in_float else held
+
+    def operand(self, value: ir.Value | None, layout: Layout | None = None) -> int:
+        """The tensor that holds a computed value in ``layout``, transposed where it is held in another."""
+        held = self.stored(value)
+        shape = shape_of(value)
+        wanted = layout or default_layout(len(shape))
+        if held.layout == wanted:
+            return held.index
+        stored = shape_in_file(shape, wanted)
+        if same_order(shape, held.layout, wanted):
+            return self.reshaped(held.index, stored)
+        return self.transposed(held.index, permutation(held.layout, wanted))
+
+    def viewed(self, value: ir.Value | None, shape: tuple[int, ...], layout: Layout | None = None) -> Stored:
+        """The tensor of a computed value seen in another shape of as many elements.
+
+        In ``layout``, or in whichever costs no transposition.
+        """
+        seen = view(shape_of(value), shape, self.stored(value).layout)
+        source = self.reshaped(self.operand(value, seen.source), shape_in_file(shape, seen.result))
+        if layout is None or layout == seen.result:
+            return Stored(source, seen.result)
+        if same_order(shape, seen.result, layout):
+            return Stored(self.reshaped(source, shape_in_file(shape, layout)), layout)
+        return Stored(self.transposed(source, permutation(seen.result, layout)), layout)
+
+    def transposed(self, source: int, perm: tuple[int, ...]) -> int:
+        """A transposed copy of a tensor, made once."""
+        key = (source, perm)
+        if key not in self._copies:
+            tensor = self.program.tensors[source]
+            shape = tuple(tensor.shape[axis] for axis in perm)
+            target = self.intermediate(f"{tensor.name}.transposed", source, shape)
+            self.program.add_operator("TRANSPOSE", [source, self.integers(*perm)], [target])
+            self._copies[key] = target
+        return self._copies[key]
+
+    def reshaped(self, source: int, shape: tuple[int, ...]) -> int:
+        """The same elements in another shape."""
+        tensor = self.program.tensors[source]
+        if tensor.shape == shape:
+            return source
+        target = self.intermediate(f"{tensor.name}.reshaped", source, shape)
+        sizes = self.integers(*shape)
+        self.program.add_operator("RESHAPE", [source, sizes], [target], newShape=shape)
+        return target
+
+    def is_real(self, value: ir.Value | None) -> bool:
+        """Whether a value is computed, and held in float32."""
+        if value is None or value not in self._held:
+            return False
+        return self.program.tensors[self._held[value].index].dtype == np.float32
+
+    def _real(self, index: int) -> int:
+        """The float32 tensor of an integer one."""
+        tensor = self.program.tensors[index]
+        if tensor.quantization is None:
+            return index
+        if index not in self._reals:
+            real = self.program.add_tensor(f"{tensor.name}.real", tensor.shape, np.float32)
+            self.program.add_operator("DEQUANTIZE", [index], [real])
+            self._reals[index] = real
+        return self._reals[index]
 
     def quantization(self, index: int) -> Quantization:
         """Parameters of an int8 tensor."""
@@ -93,19 +186,30 @@ class Lowering:
             hint="quantize the whole graph, or export with precision 'fp32' or 'dynamic'",
         )
 
-    def result(self, value: ir.Value, inherit: int | None = None) -> int:
-        """A new tensor that holds ``value``, in the file's layout and the precision's dtype."""
+    def result(self, value: ir.Value, inherit: int | None = None, layout: Layout | None = None) -> int:
+        """A new tensor that holds ``value``, in ``layout`` and the precision's dtype."""
         parameters = self.parameters_for(value, inherit)
         dtype = np.float32 if parameters is None else np.int8
-        shape = shape_in_file(shape_of(value))
+        shape = shape_in_file(shape_of(value), layout)
         index = self.program.add_tensor(name_of(value), shape, dtype, parameters)
-        self.bind(value, index)
+        self.bind(value, index, layout)
         return index
 
     def intermediate(self, name: str, like: int, shape: tuple[int, ...] | None = None) -> int:
         """A new tensor of no value of the graph, with dtype and parameters of tensor ``like``."""
         source = self.program.tensors[like]
-        return self.program.add_tensor(name, shape or source.shape, source.dtype, source.quantization)
+        shape = source.shape if shape is None else shape
+        return self.program.add_tensor(name, shape, source.dtype, source.quantization)
+
+    def apply(self, code: str, inputs: list[int], shape: tuple[int, ...], name: str) -> int:
+        """Append an operator without options that computes a new float32 tensor."""
+        target = self.program.add_tensor(name, shape, np.float32)
+        self.program.add_operator(code, inputs, [target])
+        return target
+
+    def constant(self, name: str, array: Array) -> int:
+        """A constant that is no activation."""
+        return self.program.add_constant(name, array)
 
     def integers(self, *values: int) -> int:
         """A constant int32 vector, such as axes or a shape."""

@@ -87,21 +87,13 @@ class Window:
         return None
 
 
-def pad_explicitly(
-    lowering: Lowering, source: int, window: Window, name: str, lowest: int | None = None
-) -> int:
-    """``source`` padded by what ``window`` reads beyond it.
-
-    With zeros of its scale, or with the constant tensor ``lowest``.
-    """
+def pad_explicitly(lowering: Lowering, source: int, window: Window, name: str) -> int:
+    """``source`` padded with zeros of its scale by what ``window`` reads beyond it."""
     (top, bottom), (left, right) = window.explicit
     batch, height, width, channels = lowering.program.tensors[source].shape
     shape = (batch, height + top + bottom, width + left + right, channels)
     target = lowering.intermediate(f"{name}.pad", like=source, shape=shape)
     table = np.asarray([(0, 0), *window.explicit, (0, 0)], np.int32)
     amounts = lowering.program.add_constant(f"pad.{top}_{bottom}_{left}_{right}", table)
-    if lowest is None:
-        lowering.program.add_operator("PAD", [source, amounts], [target])
-    else:
-        lowering.program.add_operator("PADV2", [source, amounts, lowest], [target])
+    lowering.program.add_operator("PAD", [source, amounts], [target])
     return target

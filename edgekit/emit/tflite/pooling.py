@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 
 from edgekit.emit.tflite.activation import absorb_activation
 from edgekit.emit.tflite.lowering import Lowering, name_of
-from edgekit.emit.tflite.padding import Window, pad_explicitly
-from edgekit.emit.tflite.program import Option
+from edgekit.emit.tflite.padding import Side, Window, pad_explicitly
+from edgekit.emit.tflite.program import Option, Quantization
 from edgekit.emit.tflite.schema import schema
 from edgekit.errors import UnsupportedError
 
-__all__ = ["lower_average_pool", "lower_global_average_pool", "lower_max_pool"]
+__all__ = ["lower_average_pool", "lower_global_average_pool", "lower_global_max_pool", "lower_max_pool"]
 
+_INT8_LIMIT = 127
 _NON_NEGATIVE = {"Relu", "Sigmoid", "HardSigmoid", "Softmax"}
 _KEEPS_SIGN = {"MaxPool", "AveragePool", "Concat", "QuantizeLinear", "DequantizeLinear"}
 
@@ -32,39 +34,68 @@ def _is_non_negative(value: ir.Value | None) -> bool:
     return node.op_type in _NON_NEGATIVE
 
 
-def _lowest(lowering: Lowering, source: int) -> int:
-    """A constant that no element of ``source`` is below."""
-    tensor = lowering.program.tensors[source]
-    limits = np.finfo(np.float32).min if tensor.quantization is None else -128
-    data = np.asarray([limits], tensor.dtype)
-    return lowering.program.add_constant("constant.lowest", data, tensor.quantization)
+def _repeat_borders(lowering: Lowering, source: int, window: Window, name: str) -> int:
+    """``source`` with its border rows and columns repeated into the padding.
+
+    A maximum does not change by what it has seen already, and every window that reaches into the padding
+    has seen the border. Delegates take this, and no padding by the lowest number.
+    """
+    for axis, side in ((1, window.height), (2, window.width)):
+        shape = lowering.program.tensors[source].shape
+        first = _line(lowering, source, axis, 0) if side.before else source
+        last = _line(lowering, source, axis, shape[axis] - 1) if side.after else source
+        parts = [first] * side.before + [source] + [last] * side.after
+        if len(parts) == 1:
+            continue
+        size = shape[axis] + side.before + side.after
+        padded = (*shape[:axis], size, *shape[axis + 1 :])
+        target = lowering.intermediate(f"{name}.pad", source, padded)
+        options: dict[str, Option] = {"axis": axis, "fusedActivationFunction": 0}
+        lowering.program.add_operator("CONCATENATION", parts, [target], **options)
+        source = target
+    return source
+
+
+def _line(lowering: Lowering, source: int, axis: int, position: int) -> int:
+    """One row or column of an image."""
+    shape = lowering.program.tensors[source].shape
+    begin = [position if i == axis else 0 for i in range(4)]
+    size = [1 if i == axis else dim for i, dim in enumerate(shape)]
+    target = lowering.intermediate(f"{lowering.program.tensors[source].name}.line", source, tuple(size))
+    bounds = [lowering.integers(*begin), lowering.integers(*size)]
+    lowering.program.add_operator("SLICE", [source, *bounds], [target])
+    return target
 
 
 def _pool(lowering: Lowering, node: ir.Node, code: str, source: int, window: Window, scheme: int) -> None:
     value, fused = node.outputs[0], int(schema.ActivationFunctionType.NONE)
     if not lowering.integer:  # an int8 pool keeps its scale, an activation's output has one of its own
         fused, value = absorb_activation(lowering, value)
-    options: dict[str, Option] = {
-        "padding": scheme,
+    target = lowering.result(value, inherit=source)
+    options = {**_window_options(window, fused), "padding": scheme}
+    lowering.program.add_operator(code, [source], [target], **options)
+
+
+def _window_options(window: Window, fused: int) -> dict[str, Option]:
+    return {
+        "padding": int(schema.Padding.VALID),
         "strideH": window.height.stride,
         "strideW": window.width.stride,
         "filterHeight": window.height.kernel,
         "filterWidth": window.width.kernel,
         "fusedActivationFunction": fused,
     }
-    target = lowering.result(value, inherit=source)
-    lowering.program.add_operator(code, [source], [target], **options)
 
 
 def lower_max_pool(lowering: Lowering, node: ir.Node) -> None:
-    """MAX_POOL_2D; explicit padding is zero where nothing is negative, else the lowest number."""
+    """MAX_POOL_2D; explicit padding is zero where nothing is negative, else repeats the border."""
     source, window = lowering.operand(node.inputs[0]), Window.of(node)
     if (window.height.dilation, window.width.dilation) != (1, 1):
-        raise UnsupportedError(f"{node.name} (MaxPool): TFLite has no dilated pool")
+        raise UnsupportedError(f"node {node.name!r} (MaxPool): TFLite has no dilated pool")
     scheme = window.scheme
     if scheme is None:
-        lowest = None if _is_non_negative(node.inputs[0]) else _lowest(lowering, source)
-        source = pad_explicitly(lowering, source, window, name_of(node), lowest)
+        pad = pad_explicitly if _is_non_negative(node.inputs[0]) else _repeat_borders
+        source = pad(lowering, source, window, name_of(node))
         scheme = int(schema.Padding.VALID)
     _pool(lowering, node, "MAX_POOL_2D", source, window, scheme)
 
@@ -72,16 +103,71 @@ def lower_max_pool(lowering: Lowering, node: ir.Node) -> None:
 def lower_average_pool(lowering: Lowering, node: ir.Node) -> None:
     """AVERAGE_POOL_2D whose divisor counts padded elements exactly when the graph's does."""
     source, window = lowering.operand(node.inputs[0]), Window.of(node)
+    if "dilations" in node.attributes and (window.height.dilation, window.width.dilation) != (1, 1):
+        raise UnsupportedError(f"node {node.name!r} (AveragePool): TFLite has no dilated pool")
     scheme, counts_padding = window.scheme, node.attributes.get_int("count_include_pad", 0) == 1
-    if scheme is not None and (scheme == schema.Padding.VALID or not counts_padding):
+    if scheme == schema.Padding.VALID and (window.height.kernel, window.width.kernel) == (1, 1):
+        _subsample(lowering, node, source, window)
+    elif scheme is not None and (scheme == schema.Padding.VALID or not counts_padding):
         _pool(lowering, node, "AVERAGE_POOL_2D", source, window, scheme)
-        return
-    if not counts_padding or node.attributes.get_int("ceil_mode", 0) == 1:
-        raise UnsupportedError(
-            f"{node.name} (AveragePool): pads {window.explicit} outside the divisor are not TFLite's SAME"
-        )
-    source = pad_explicitly(lowering, source, window, name_of(node))
-    _pool(lowering, node, "AVERAGE_POOL_2D", source, window, int(schema.Padding.VALID))
+    else:
+        padded = pad_explicitly(lowering, source, window, name_of(node))
+        valid = int(schema.Padding.VALID)
+        if counts_padding:
+            _pool(lowering, node, "AVERAGE_POOL_2D", padded, window, valid)
+        else:
+            _pool_then_weigh(lowering, node, padded, window)
+
+
+def _subsample(lowering: Lowering, node: ir.Node, source: int, window: Window) -> None:
+    """A pool of single pixels, which delegates refuse: a depthwise convolution by one."""
+    channels = lowering.program.tensors[source].shape[3]
+    shape, zeros = (1, 1, 1, channels), np.zeros(channels)
+    if lowering.integer:
+        one = Quantization(np.full(channels, 1 / _INT8_LIMIT, np.float32), 0, axis=3)
+        scale = lowering.quantization(source).scale * one.scale
+        weight = lowering.program.add_constant("constant.one", np.full(shape, _INT8_LIMIT, np.int8), one)
+        bias = lowering.program.add_constant("constant.none", zeros.astype(np.int32), Quantization(scale))
+    else:
+        weight = lowering.constant("constant.one", np.ones(shape, np.float32))
+        bias = lowering.constant("constant.none", zeros.astype(np.float32))
+    target = lowering.result(node.outputs[0], inherit=source)
+    options: dict[str, Option] = {
+        "padding": int(schema.Padding.VALID),
+        "strideH": window.height.stride,
+        "strideW": window.width.stride,
+        "depthMultiplier": 1,
+    }
+    lowering.program.add_operator("DEPTHWISE_CONV_2D", [source, weight, bias], [target], **options)
+
+
+def _pool_then_weigh(lowering: Lowering, node: ir.Node, padded: int, window: Window) -> None:
+    """Averages that counted padding, times window size / number of real elements in the window."""
+    program = lowering.program
+    factors = np.outer(_real_elements(window.height), _real_elements(window.width))
+    factors = (window.height.kernel * window.width.kernel / factors).astype(np.float32)
+    tensor = program.tensors[padded]
+    shape = (tensor.shape[0], *factors.shape, tensor.shape[3])
+    pooled = lowering.intermediate(f"{name_of(node)}.sum", padded, shape)
+    program.add_operator("AVERAGE_POOL_2D", [padded], [pooled], **_window_options(window, 0))
+    weights = _weights(lowering, factors.reshape(1, *factors.shape, 1))
+    target = lowering.result(node.outputs[0], inherit=padded)
+    program.add_operator("MUL", [pooled, weights], [target], fusedActivationFunction=0)
+
+
+def _real_elements(side: Side) -> npt.NDArray[np.float32]:
+    """For each window the number of its elements that lie inside the image."""
+    starts = np.arange(side.output_size) * side.stride - side.before
+    ends = np.minimum(starts + side.kernel, side.input_size)
+    return np.asarray(ends - np.maximum(starts, 0), np.float32)
+
+
+def _weights(lowering: Lowering, factors: npt.NDArray[np.float32]) -> int:
+    if not lowering.integer:
+        return lowering.constant("constant.factors", factors)
+    scale = float(factors.max()) / _INT8_LIMIT
+    steps = np.round(factors / scale).astype(np.int8)
+    return lowering.program.add_constant("constant.factors", steps, Quantization.per_tensor(scale, 0))
 
 
 def lower_global_average_pool(lowering: Lowering, node: ir.Node) -> None:
@@ -89,3 +175,10 @@ def lower_global_average_pool(lowering: Lowering, node: ir.Node) -> None:
     source = lowering.operand(node.inputs[0])
     target = lowering.result(node.outputs[0])
     lowering.program.add_operator("MEAN", [source, lowering.integers(1, 2)], [target], keepDims=True)
+
+
+def lower_global_max_pool(lowering: Lowering, node: ir.Node) -> None:
+    """REDUCE_MAX over height and width."""
+    source = lowering.operand(node.inputs[0])
+    target = lowering.result(node.outputs[0], inherit=source)
+    lowering.program.add_operator("REDUCE_MAX", [source, lowering.integers(1, 2)], [target], keepDims=True)

@@ -7,13 +7,13 @@ Shapes and data are as in the file: images are NHWC.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "Operator", "Option", "Program", "Quantization", "Tensor"]
+__all__ = ["Array", "Operator", "Option", "Program", "Quantization", "Tensor", "remove_dead"]
 
 Array: TypeAlias = npt.NDArray[np.generic]
 Option: TypeAlias = bool | int | float | tuple[int, ...]
@@ -68,9 +68,13 @@ class Operator:
 
 
 class Program:
-    """Tensors and operators in execution order, with the main subgraph's inputs and outputs."""
+    """Tensors and operators in execution order, with the main subgraph's inputs and outputs.
+
+    ``in_graph_order`` names the inputs and outputs of rank 4 that are not NHWC but as in the graph.
+    """
 
     def __init__(self) -> None:
+        self.in_graph_order: set[str] = set()
         self.tensors: list[Tensor] = []
         self.operators: list[Operator] = []
         self.inputs: list[int] = []
@@ -102,6 +106,37 @@ class Program:
         """Append an operator; ``options`` are fields of the schema's option table of ``code``."""
         self.operators.append(Operator(code, tuple(inputs), tuple(outputs), options))
 
+    def keep(self, operators: Sequence[Operator]) -> None:
+        """Leave only these operators, with the tensors that they and the interface use."""
+        used = {index for op in operators for index in (*op.inputs, *op.outputs)}
+        used.update((*self.inputs, *self.outputs))
+        place = {old: new for new, old in enumerate(sorted(used))}
+        self.tensors = [self.tensors[old] for old in sorted(used)]
+        self.operators = [
+            replace(
+                op,
+                inputs=tuple(place[index] for index in op.inputs),
+                outputs=tuple(place[index] for index in op.outputs),
+            )
+            for op in operators
+        ]
+        self.inputs = [place[index] for index in self.inputs]
+        self.outputs = [place[index] for index in self.outputs]
+        self._constants = {key: place[old] for key, old in self._constants.items() if old in place}
+
     def producers(self) -> dict[int, Operator]:
         """Tensor index → the operator that computes it."""
         return {index: operator for operator in self.operators for index in operator.outputs}
+
+
+def remove_dead(program: Program) -> None:
+    """Remove operators whose results nothing reads, and tensors that no operator is left with."""
+    needed = set(program.outputs)
+    kept = []
+    for operator in reversed(program.operators):
+        if needed.intersection(operator.outputs):
+            needed.update(operator.inputs)
+            kept.append(operator)
+    if len(kept) == len(program.operators):
+        return
+    program.keep(kept[::-1])

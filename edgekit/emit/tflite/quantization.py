@@ -14,19 +14,19 @@ __all__ = ["lower_dequantize", "lower_quantize"]
 def lower_quantize(lowering: Lowering, node: ir.Node) -> None:
     """Nothing where the operator before wrote these parameters; a QUANTIZE where the scale changes."""
     value, result = node.inputs[0], node.outputs[0]
-    source = lowering.operand(value)
-    assert value is not None
+    held = lowering.stored(value)
     parameters = parameters_of(node)
-    if parameters.same_as(lowering.program.tensors[source].quantization):
-        lowering.bind(result, source)
+    tensor = lowering.program.tensors[held.index]
+    if parameters.same_as(tensor.quantization):
+        lowering.bind(result, held.index, held.layout)
         return
-    shape = lowering.program.tensors[source].shape
-    target = lowering.program.add_tensor(name_of(result), shape, np.int8, parameters)
-    lowering.program.add_operator("QUANTIZE", [source], [target])
-    lowering.bind(result, target)
+    target = lowering.program.add_tensor(name_of(result), tensor.shape, np.int8, parameters)
+    lowering.program.add_operator("QUANTIZE", [held.index], [target])
+    lowering.bind(result, target, held.layout)
 
 
 def lower_dequantize(lowering: Lowering, node: ir.Node) -> None:
     """Nothing: readers of an activation take the integers, readers of a constant take it themselves."""
     if qdq.constant(node.inputs[0]) is None:
-        lowering.bind(node.outputs[0], lowering.operand(node.inputs[0]))
+        held = lowering.stored(node.inputs[0])
+        lowering.bind(node.outputs[0], held.index, held.layout)

@@ -1,109 +1,89 @@
-"""Operators that move or combine data: concatenation, reshape, padding, mean over axes, softmax, resize."""
+"""Operators that arrange data anew: transpositions, views, concatenation, repetition."""
 
 from __future__ import annotations
 
 import numpy as np
 import onnx_ir as ir
 
-from edgekit.emit.tflite.layout import axis_in_file, order_matters, shape_in_file
-from edgekit.emit.tflite.lowering import Lowering
-from edgekit.emit.tflite.program import Array
-from edgekit.errors import UnsupportedError
+from edgekit.emit.tflite.elementwise import common_layout
+from edgekit.emit.tflite.interleave import interleave, is_interleaving
+from edgekit.emit.tflite.layout import after_transpose, permutation, shape_in_file
+from edgekit.emit.tflite.lowering import Lowering, Stored, name_of
+from edgekit.emit.tflite.views import view
 from edgekit.graph import qdq
 from edgekit.graph.values import shape_of
 
-__all__ = ["lower_concat", "lower_pad", "lower_reduce_mean", "lower_reshape", "lower_resize", "lower_softmax"]
+__all__ = ["lower_concat", "lower_expand", "lower_reshape", "lower_tile", "lower_transpose"]
+
+
+def lower_transpose(lowering: Lowering, node: ir.Node) -> None:
+    """Nothing: the same tensor, seen in another layout. Whoever needs a certain one transposes."""
+    held = lowering.stored(node.inputs[0])
+    perm = node.attributes.get_ints("perm", ())
+    lowering.bind(node.outputs[0], held.index, after_transpose(held.layout, perm))
+
+
+def lower_reshape(lowering: Lowering, node: ir.Node) -> None:
+    """RESHAPE, after a TRANSPOSE only where elements that become neighbours are not stored so."""
+    value = node.outputs[0]
+    seen = _interleaved(lowering, node) or lowering.viewed(node.inputs[0], shape_of(value))
+    source = seen.index
+    parameters = lowering.parameters_for(value, inherit=source)
+    tensor = lowering.program.tensors[source]
+    if parameters is not None and not parameters.same_as(tensor.quantization):
+        target = lowering.program.add_tensor(
+            f"{name_of(value)}.requantized", tensor.shape, np.int8, parameters
+        )
+        lowering.program.add_operator("QUANTIZE", [source], [target])
+        source = target
+    lowering.bind(value, source, seen.layout)
+
+
+def _interleaved(lowering: Lowering, node: ir.Node) -> Stored | None:
+    """The end of a channel shuffle; None for any other reshape."""
+    held, shape = lowering.stored(node.inputs[0]), shape_of(node.outputs[0])
+    seen = view(shape_of(node.inputs[0]), shape, held.layout)
+    perm = permutation(held.layout, seen.source)
+    if not is_interleaving(lowering.program.tensors[held.index].shape, perm):
+        return None
+    index = lowering.reshaped(interleave(lowering, held.index), shape_in_file(shape, seen.result))
+    return Stored(index, seen.result)
 
 
 def lower_concat(lowering: Lowering, node: ir.Node) -> None:
     """CONCATENATION."""
-    axis = axis_in_file(node.attributes.get_int("axis", 1), len(shape_of(node.outputs[0])))
-    sources = [lowering.operand(value) for value in node.inputs]
-    target = lowering.result(node.outputs[0], inherit=sources[0])
+    layout = common_layout(lowering, node)
+    axis = layout.index(node.attributes.get_int("axis", 1) % len(layout))
+    sources = [_whole(lowering, value, layout) for value in node.inputs]
+    computed = next(i for i, value in enumerate(node.inputs) if qdq.constant(value) is None)
+    target = lowering.result(node.outputs[0], inherit=sources[computed], layout=layout)
     lowering.program.add_operator("CONCATENATION", sources, [target], axis=axis, fusedActivationFunction=0)
 
 
-def lower_reshape(lowering: Lowering, node: ir.Node) -> None:
-    """RESHAPE, where NCHW and NHWC hold the elements in one order."""
-    value, source = node.outputs[0], lowering.operand(node.inputs[0])
-    shapes = shape_of(node.inputs[0]), shape_of(value)
-    if any(order_matters(shape) for shape in shapes):
-        raise UnsupportedError(
-            f"{node.name} ({node.op_type}): reshaping {shapes[0]} to {shapes[1]} mixes channels and pixels"
-        )
-    shape = shape_in_file(shapes[1])
-    target = lowering.result(value, inherit=source)
-    lowering.program.add_operator("RESHAPE", [source, lowering.integers(*shape)], [target], newShape=shape)
-
-
-def _required(node: ir.Node, position: int) -> Array:
-    array = qdq.constant(node.inputs[position]) if len(node.inputs) > position else None
+def _whole(lowering: Lowering, value: ir.Value | None, layout: tuple[int, ...]) -> int:
+    """An operand that does not broadcast."""
+    array = qdq.constant(value)
     if array is None:
-        raise UnsupportedError(f"{node.name} ({node.op_type}): input {position} must be a constant")
-    return array
+        return lowering.operand(value, layout)
+    return lowering.constant("constant.part", np.ascontiguousarray(array.transpose(layout)))
 
 
-def lower_pad(lowering: Lowering, node: ir.Node) -> None:
-    """PAD with zeros; other modes and values are refused."""
-    mode = node.attributes.get_string("mode", "constant")
-    fill = qdq.constant(node.inputs[2]) if len(node.inputs) > 2 else None
-    if mode != "constant" or (fill is not None and np.any(fill)) or len(node.inputs) > 3:
-        raise UnsupportedError(f"{node.name} (Pad): only padding with zeros on all axes can be expressed")
-    rank = len(shape_of(node.inputs[0]))
-    before, after = _required(node, 1).astype(np.int32).reshape(2, rank).tolist()
-    table = np.asarray([shape_in_file(before), shape_in_file(after)], np.int32).T
-    if np.any(table < 0):
-        raise UnsupportedError(f"{node.name} (Pad): negative padding {before}, {after}")
-    source = lowering.operand(node.inputs[0])
-    amounts = lowering.program.add_constant(f"{node.name}.amounts", table)
-    lowering.program.add_operator(
-        "PAD", [source, amounts], [lowering.result(node.outputs[0], inherit=source)]
-    )
+def lower_expand(lowering: Lowering, node: ir.Node) -> None:
+    """BROADCAST_TO."""
+    shape = shape_of(node.outputs[0])
+    rank = len(shape)
+    given = shape_of(node.inputs[0])
+    seen = lowering.viewed(node.inputs[0], (1,) * (rank - len(given)) + given)
+    target = lowering.result(node.outputs[0], inherit=seen.index, layout=seen.layout)
+    sizes = lowering.integers(*shape_in_file(shape, seen.layout))
+    lowering.program.add_operator("BROADCAST_TO", [seen.index, sizes], [target])
 
 
-def lower_reduce_mean(lowering: Lowering, node: ir.Node) -> None:
-    """MEAN."""
-    rank = len(shape_of(node.inputs[0]))
-    axes = [int(axis) % rank for axis in _required(node, 1).reshape(-1)]
-    keeps = bool(node.attributes.get_int("keepdims", 1))
-    if rank == 4 and not keeps and set(axes) not in ({2, 3}, {1, 2, 3}, {0, 1, 2, 3}):
-        raise UnsupportedError(f"{node.name} (ReduceMean): axes {axes} without keepdims mix the layout")
-    source, target = lowering.operand(node.inputs[0]), lowering.result(node.outputs[0])
-    stored = lowering.integers(*sorted(axis_in_file(axis, rank) for axis in axes))
-    lowering.program.add_operator("MEAN", [source, stored], [target], keepDims=keeps)
-
-
-def lower_softmax(lowering: Lowering, node: ir.Node) -> None:
-    """SOFTMAX, over the last axis as stored."""
-    rank = len(shape_of(node.inputs[0]))
-    if axis_in_file(node.attributes.get_int("axis", -1), rank) != rank - 1:
-        raise UnsupportedError(f"{node.name} (Softmax): TFLite's softmax is over channels")
-    source, target = lowering.operand(node.inputs[0]), lowering.result(node.outputs[0])
-    lowering.program.add_operator("SOFTMAX", [source], [target], beta=1.0)
-
-
-_RESIZE: dict[tuple[str, str], tuple[str, bool]] = {
-    # (mode, coordinates) → operator, half-pixel centres
-    ("linear", "half_pixel"): ("RESIZE_BILINEAR", True),
-    ("linear", "asymmetric"): ("RESIZE_BILINEAR", False),
-    ("nearest", "asymmetric"): ("RESIZE_NEAREST_NEIGHBOR", False),
-}
-
-
-def lower_resize(lowering: Lowering, node: ir.Node) -> None:
-    """RESIZE_BILINEAR or RESIZE_NEAREST_NEIGHBOR of an image's height and width."""
-    mode = node.attributes.get_string("mode", "nearest")
-    coordinates = node.attributes.get_string("coordinate_transformation_mode", "half_pixel")
-    shape_in, shape_out = shape_of(node.inputs[0]), shape_of(node.outputs[0])
-    rounding = node.attributes.get_string("nearest_mode", "round_prefer_floor")
-    is_image = len(shape_in) == 4 and shape_in[:2] == shape_out[:2]
-    found = _RESIZE.get((mode or "", coordinates or ""))
-    if found is None or not is_image or (mode == "nearest" and rounding != "floor"):
-        raise UnsupportedError(
-            f"{node.name} (Resize): {mode}, {coordinates}, {rounding} has no TFLite operator"
-        )
-    code, half_pixel = found
-    source = lowering.operand(node.inputs[0])
-    size = lowering.integers(*shape_out[2:])
-    target = lowering.result(node.outputs[0], inherit=source)
-    lowering.program.add_operator(code, [source, size], [target], halfPixelCenters=half_pixel)
+def lower_tile(lowering: Lowering, node: ir.Node) -> None:
+    """TILE."""
+    held = lowering.stored(node.inputs[0])
+    shapes = shape_of(node.inputs[0]), shape_of(node.outputs[0])
+    repeats = [after // before for before, after in zip(*shapes, strict=True)]
+    target = lowering.result(node.outputs[0], inherit=held.index, layout=held.layout)
+    counts = lowering.integers(*(repeats[axis] for axis in held.layout))
+    lowering.program.add_operator("TILE", [held.index, counts], [target])

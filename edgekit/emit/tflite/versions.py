@@ -69,7 +69,20 @@ def _resize(operator: Operator, inputs: list[Tensor], output: Tensor) -> int:
     return 2 if inputs[0].dtype == INT8 else 1
 
 
+def _by_rank(operator: Operator, inputs: list[Tensor], output: Tensor) -> int:
+    """Tensors of more than four dimensions came late."""
+    rank = len(inputs[0].shape)
+    if operator.code == "TRANSPOSE" and rank > 5:
+        return 6
+    return 5 if rank > 4 else 2 if inputs[0].dtype == INT8 else 1
+
+
+def _transpose_conv(operator: Operator, inputs: list[Tensor], output: Tensor) -> int:
+    return 4 if operator.options.get("fusedActivationFunction") else 3
+
+
 _RULES: dict[str, Rule] = {
+    "BROADCAST_TO": lambda _operator, _inputs, _output: 2,
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
     "FULLY_CONNECTED": _fully_connected,
@@ -77,35 +90,73 @@ _RULES: dict[str, Rule] = {
     "DEQUANTIZE": _dequantize,
     "RESIZE_BILINEAR": _resize,
     "RESIZE_NEAREST_NEIGHBOR": _resize,
+    "SLICE": _by_rank,
+    "TRANSPOSE": _by_rank,
+    "TRANSPOSE_CONV": _transpose_conv,
 }
 
 # These have one version whatever the type.
-_ALWAYS_FIRST = {"RESHAPE", "QUANTIZE", "HARD_SWISH", "DIV", "LEAKY_RELU", "RELU_N1_TO_1", "RELU_0_TO_1"}
+_ALWAYS_FIRST = {
+    *(
+        "DIV",
+        "ELU",
+        "HARD_SWISH",
+        "LEAKY_RELU",
+        "PRELU",
+        "QUANTIZE",
+        "RELU_0_TO_1",
+        "RELU_N1_TO_1",
+        "RESHAPE",
+    ),
+}
 
 _RUNTIMES: dict[str, tuple[str, ...]] = {
     # the first runtime that knows version 1, 2, 3 …
+    "ABS": ("1.13.1",),
     "ADD": ("1.5.0", "1.14.0"),
+    "ARG_MAX": ("1.9.0", "1.14.0"),
+    "ARG_MIN": ("1.9.0", "1.14.0"),
     "AVERAGE_POOL_2D": ("1.5.0", "1.14.0"),
+    "BATCH_MATMUL": ("2.3.0", "2.3.0"),
+    "BROADCAST_TO": ("2.5.0", "2.5.0"),
+    "CEIL": ("1.14.0",),
     "CONCATENATION": ("1.5.0", "1.14.0"),
     "CONV_2D": ("1.5.0", "1.14.0", "1.14.0", "2.3.0", "2.4.0", "2.9.0"),
+    "COS": ("1.14.0",),
     "DEPTHWISE_CONV_2D": ("1.5.0", "1.12.0", "1.14.0", "2.2.0", "2.3.0", "2.3.0"),
+    "DEPTH_TO_SPACE": ("2.1.0", "2.5.0"),
     "DEQUANTIZE": ("1.13.1", "1.14.0", "1.15.0"),
     "DIV": ("1.6.0",),
+    "ELU": ("1.14.0",),
+    "EXP": ("1.7.0", "2.12.0"),
+    "FLOOR": ("1.9.0",),
     "FULLY_CONNECTED": (
         *("1.5.0", "1.10.0", "1.14.0", "1.14.0", "2.0.0", "2.1.0"),
         *("2.3.0", "2.3.0", "2.3.0", "2.11.0", "2.15.0", "2.17.0"),
     ),
+    "GATHER": ("1.6.0", "1.14.0"),
+    "GELU": ("2.9.0", "2.9.0"),
     "HARD_SWISH": ("1.15.0",),
     "LEAKY_RELU": ("1.13.1",),
+    "LOCAL_RESPONSE_NORMALIZATION": ("1.5.0",),
+    "LOG": ("1.14.0", "2.15.0"),
     "LOGISTIC": ("1.14.0", "1.14.0"),
+    "LOG_SOFTMAX": ("1.8.0", "1.14.0"),
     "MAXIMUM": ("1.14.0", "1.14.0"),
     "MAX_POOL_2D": ("1.5.0", "1.14.0"),
     "MEAN": ("1.6.0", "1.14.0"),
     "MINIMUM": ("1.14.0", "1.14.0"),
+    "MIRROR_PAD": ("1.13.1", "2.3.0"),
     "MUL": ("1.5.0", "1.14.0", "1.15.0"),
+    "NEG": ("1.9.0",),
     "PAD": ("1.5.0", "1.14.0"),
     "PADV2": ("1.9.0", "1.14.0"),
+    "POW": ("1.10.0",),
+    "PRELU": ("1.8.0",),
     "QUANTIZE": ("1.14.0",),
+    "REDUCE_MAX": ("1.11.0", "1.14.0"),
+    "REDUCE_MIN": ("1.11.0", "1.14.0"),
+    "REDUCE_PROD": ("1.11.0", "2.6.0"),
     "RELU": ("1.5.0", "2.1.0"),
     "RELU6": ("1.5.0", "1.14.0"),
     "RELU_0_TO_1": ("2.10.0",),
@@ -113,10 +164,21 @@ _RUNTIMES: dict[str, tuple[str, ...]] = {
     "RESHAPE": ("1.5.0",),
     "RESIZE_BILINEAR": ("1.7.0", "1.14.0", "2.2.0"),
     "RESIZE_NEAREST_NEIGHBOR": ("1.13.1", "1.14.0", "2.3.0"),
+    "ROUND": ("1.14.0",),
+    "RSQRT": ("1.10.0",),
+    "SIGN": ("2.12.0",),
+    "SIN": ("1.9.0",),
+    "SLICE": ("1.14.0", "1.14.0", "1.14.0", "2.4.0", "2.5.0"),
     "SOFTMAX": ("1.5.0", "1.14.0"),
+    "SPACE_TO_DEPTH": ("1.10.0", "1.14.0"),
+    "SQRT": ("1.10.0",),
+    "STRIDED_SLICE": ("1.6.0", "1.14.0", "2.1.0", "2.2.0"),
     "SUB": ("1.6.0", "1.14.0"),
+    "SUM": ("1.10.0", "1.15.0"),
     "TANH": ("1.14.0", "1.14.0"),
-    "TRANSPOSE": ("1.6.0", "1.14.0"),
+    "TILE": ("1.10.1", "2.2.0"),
+    "TRANSPOSE": ("1.6.0", "1.14.0", "1.15.0", "2.3.0", "2.4.0", "2.12.0"),
+    "TRANSPOSE_CONV": ("1.9.0", "2.2.0", "2.3.0", "2.13.0"),
 }
 
 

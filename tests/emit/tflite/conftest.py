@@ -45,8 +45,8 @@ class Comparison:
 
 
 def _encode(image: FloatArray, emitted: Emitted) -> npt.NDArray[np.generic]:
-    stored: FloatArray = image.transpose(0, 2, 3, 1)
     spec = emitted.input
+    stored: FloatArray = image.transpose(0, 2, 3, 1) if spec.layout == "NHWC" else image
     if spec.scale is None or spec.zero_point is None:
         return stored
     limits = np.iinfo(spec.dtype)
@@ -59,7 +59,7 @@ def _decode(answer: npt.NDArray[np.generic], emitted: Emitted) -> FloatArray:
     spec, real = emitted.output, answer.astype(np.float32)
     if spec.scale is not None and spec.zero_point is not None:
         real = (real - spec.zero_point) * np.float32(spec.scale)
-    return np.asarray(real.transpose(0, 3, 1, 2) if real.ndim == 4 else real)
+    return np.asarray(real.transpose(0, 3, 1, 2) if spec.layout == "NHWC" else real)
 
 
 @pytest.fixture
