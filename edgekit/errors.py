@@ -10,6 +10,8 @@ The tree::
     │   ├── ImageError             no usable image
     │   └── UnsupportedError       an operator, shape or option that cannot be expressed
     ├── MissingExtraError      an optional dependency is not installed (exit code 2)
+    ├── DeviceError            a device cannot be reached, or cannot do what it is asked to (exit code 2)
+    │   └── DeviceLostError        the connection was cut: trying again may help
     ├── OutputError            a result cannot be written (exit code 2)
     ├── GraphError             a graph breaks the canonical contract: a defect of edgekit (exit code 2)
     └── CheckError             a gate or check failed (exit code 1)
@@ -25,6 +27,8 @@ from collections.abc import Iterable
 
 __all__ = [
     "CheckError",
+    "DeviceError",
+    "DeviceLostError",
     "EdgekitError",
     "GraphError",
     "ImageError",
@@ -89,6 +93,14 @@ class MissingExtraError(EdgekitError):
             f"{purpose} needs the package {package}, which is not installed",
             hint=f"pip install 'edgekit[{extra}]'" if extra else f"pip install {package}",
         )
+
+
+class DeviceError(EdgekitError):
+    """A device cannot be reached, or cannot do what it is asked to."""
+
+
+class DeviceLostError(DeviceError):
+    """The connection to a device was cut while it worked: trying again may help."""
 
 
 class OutputError(EdgekitError):

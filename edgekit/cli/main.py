@@ -36,6 +36,8 @@ COMMANDS: dict[str, Entry] = {
     "export": Entry("edgekit.cli.export", "Make TFLite, ONNX and OpenVINO files of a model."),
     "evaluate": Entry("edgekit.cli.evaluate", "Accuracy of an exported file on labelled images."),
     "compare": Entry("edgekit.cli.compare", "How far an exported file agrees with another."),
+    "benchmark": Entry("edgekit.cli.benchmark", "How long an inference takes, on this machine or a device."),
+    "devices": Entry("edgekit.cli.devices", "Where files can be run, and whether that can be reached."),
     "calibration": Entry("edgekit.cli.calibration", "Recipes of calibration images."),
     "targets": Entry("edgekit.cli.targets", "What exports can be made for."),
     "doctor": Entry("edgekit.cli.doctor", "What this machine has, and what is missing."),
