@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from edgekit import runtimes
 from edgekit.building import Built
@@ -21,57 +22,98 @@ from edgekit.options import ExportOptions
 __all__ = ["DropGate", "open_drop_gate"]
 
 Progress = Callable[[str, int, int], None]
+FloatArray = npt.NDArray[np.float32]
+
+
+_NETWORK = ""  # stands for the fp32 network among the files' hashes
 
 
 @dataclass(frozen=True)
 class DropGate:
-    """Top-1 of a file on labelled images may be at most ``max_drop`` points below the fp32 network's."""
+    """Top-1 of a file on labelled images may be at most ``max_drop`` points below the fp32 network's.
+
+    A file is run once, however often it is asked about.
+    """
 
     built: Built
     max_drop: float
     labels: Mapping[Path, int]
+    _hits: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _skipped: list[SkippedImage] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def check(self, emitted: Sequence[Emitted], progress: Progress | None = None) -> tuple[str, ...]:
         """Raise CheckError for the first file that does not pass; return warnings for the user.
 
         Images stream: memory does not grow with their number. Raises ImageError when none can be read.
         """
-        skipped: list[SkippedImage] = []
-        hits, images = self._hits(emitted, skipped, progress)
-        expected, *reached = (100 * count / images for count in hits)
-        for item, top1 in zip(emitted, reached, strict=True):
-            if expected - top1 > self.max_drop:
+        for item, drop in zip(emitted, self.drops(emitted, progress), strict=True):
+            if drop > self.max_drop:
+                expected, images = self._top1(_NETWORK), self._images
                 raise CheckError(
-                    f"{item.path.name} reaches {top1:.1f} % top-1 on {images} images, "
-                    f"{expected - top1:.1f} points below the fp32 network's {expected:.1f} %; "
+                    f"{item.path.name} reaches {expected - drop:.1f} % top-1 on {images} images, "
+                    f"{drop:.1f} points below the fp32 network's {expected:.1f} %; "
                     f"at most {self.max_drop:g} were allowed",
                     hint="calibrate on more images of your own, or export with --precision fp16",
                 )
-        if not skipped:
+        if not self._skipped:
             return ()
-        names = ", ".join(one.path.name for one in skipped[:3])
-        return (f"{len(skipped)} images of --data could not be read: {names}",)
+        names = ", ".join(one.path.name for one in self._skipped[:3])
+        return (f"{len(self._skipped)} images of --data could not be read: {names}",)
 
-    def _hits(
-        self, emitted: Sequence[Emitted], skipped: list[SkippedImage], progress: Progress | None
-    ) -> tuple[list[int], int]:
-        """How many images the network, and then each file, names right; and of how many."""
+    def drops(self, emitted: Sequence[Emitted], progress: Progress | None = None) -> tuple[float, ...]:
+        """How many percentage points of top-1 each file loses; below zero for one that gains.
+
+        Raises ImageError when no image can be read.
+        """
+        self._count(emitted, progress)
+        return tuple(self._top1(_NETWORK) - self._top1(_key(item)) for item in emitted)
+
+    @property
+    def _images(self) -> int:
+        return len(self.labels) - len(self._skipped)
+
+    def _top1(self, key: str) -> float:
+        return 100 * self._hits[key] / self._images
+
+    def _count(self, emitted: Sequence[Emitted], progress: Progress | None) -> None:
+        """Run the network, and the files that were not run before, on every image that can be read."""
         preprocessing = self.built.preprocessing
-        network = GraphRunner(self.built.graph, num_threads=None)
-        files = [(runtimes.load(item.path), item) for item in emitted]
-        hits, images = [0] * (1 + len(files)), 0
-        for images, (path, pixels) in enumerate(stream_pixels(self.labels, preprocessing, skipped), 1):
+        answers: dict[str, Callable[[FloatArray], FloatArray]] = {}
+        if _NETWORK not in self._hits:
+            answers[_NETWORK] = _network_answer(self.built)
+        answers.update({_key(one): _file_answer(one) for one in emitted if _key(one) not in self._hits})
+        if not answers:
+            return
+        skipped: list[SkippedImage] = []
+        hits = dict.fromkeys(answers, 0)
+        for done, (path, pixels) in enumerate(stream_pixels(self.labels, preprocessing, skipped), 1):
             batch = to_batch(normalize(pixels, preprocessing))
-            (logits,) = network.run(batch).values()
-            answers = [logits[0]]
-            answers += [
-                read_output(runner.run(encode(batch, item.input)), item.output) for runner, item in files
-            ]
-            for index, answer in enumerate(answers):
-                hits[index] += int(np.argmax(answer)) == self.labels[path]
+            for name, answer in answers.items():
+                hits[name] += int(np.argmax(answer(batch))) == self.labels[path]
             if progress is not None:
-                progress("max-drop", images, len(self.labels))
-        return hits, images
+                progress("max-drop", done, len(self.labels))
+        self._skipped[:] = skipped
+        self._hits.update(hits)
+
+
+def _key(item: Emitted) -> str:
+    """What tells files apart: an OpenVINO graph's weights are in a file of their own."""
+    return f"{item.sha256} {item.details.get('weights_sha256', '')}"
+
+
+def _network_answer(built: Built) -> Callable[[FloatArray], FloatArray]:
+    network = GraphRunner(built.graph, num_threads=None)
+
+    def answer(batch: FloatArray) -> FloatArray:
+        logits: FloatArray = network.run(batch)[network.output_names[0]][0]
+        return logits
+
+    return answer
+
+
+def _file_answer(item: Emitted) -> Callable[[FloatArray], FloatArray]:
+    runner = runtimes.load(item.path)
+    return lambda batch: read_output(runner.run(encode(batch, item.input)), item.output)
 
 
 def open_drop_gate(built: Built, options: ExportOptions) -> DropGate | None:

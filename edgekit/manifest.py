@@ -46,7 +46,10 @@ class ManifestModel(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ManifestArtifact:
-    """One file. ``path`` is its name in the manifest's folder."""
+    """One file. ``path`` is its name in the manifest's folder.
+
+    ``float_layers`` and ``int16_layers`` are those of an int8 file that are not int8.
+    """
 
     path: str
     format: Format
@@ -55,6 +58,8 @@ class ManifestArtifact:
     sha256: str
     input: TensorSpec
     output: TensorSpec
+    float_layers: tuple[str, ...] = ()
+    int16_layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,7 @@ class _Tensor(msgspec.Struct, kw_only=True, omit_defaults=True):
             raise ValueError(f"{self.dtype} with scale {self.scale} and zero point {self.zero_point}")
 
 
-class _Artifact(msgspec.Struct):
+class _Artifact(msgspec.Struct, omit_defaults=True):
     path: str
     format: Format
     precision: Precision
@@ -159,6 +164,8 @@ class _Artifact(msgspec.Struct):
     sha256: str
     input: _Tensor
     output: _Tensor
+    float_layers: tuple[str, ...] = ()
+    int16_layers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.path in {"", ".", ".."} or set(self.path) & set("/\\"):

@@ -113,7 +113,12 @@ class ExportOptions:
 
     ``input_type`` and ``output_type`` are what the application feeds and reads, ``None`` the format's
     own default. With ``max_drop`` the export fails with CheckError when top-1 on the labelled images in
-    ``data`` falls by more than so many percentage points from the fp32 network to a file.
+    ``data`` falls by more than so many percentage points from the fp32 network to a file. An int8 export
+    first keeps as few layers float as reach it, and says what they cost: measured here, or, without
+    ``time_plan``, by their share of the multiply-adds alone.
+
+    ``keep_float`` and ``keep_int16`` name layers of an int8 export that stay float, or take int16
+    activations (TFLite only): names as ``edgekit describe`` shows them, or patterns with ``*`` and ``?``.
     """
 
     target: str = "tflite"
@@ -128,3 +133,6 @@ class ExportOptions:
     output_type: IoType | None = None
     max_drop: float | None = None
     data: Path | None = None
+    keep_float: tuple[str, ...] = ()
+    keep_int16: tuple[str, ...] = ()
+    time_plan: bool = True

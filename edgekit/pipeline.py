@@ -22,9 +22,17 @@ from edgekit.gates import open_drop_gate
 from edgekit.graph.run import GraphRunner
 from edgekit.manifest import Manifest, ManifestArtifact
 from edgekit.options import ExportOptions, Format, Precision
-from edgekit.quantize import ActivationParams, QuantizationResult, observe, pixel_params, quantize
+from edgekit.planning import Exported, apply_choices, describe_plan, reach_drop, stays_float
+from edgekit.quantize import (
+    ActivationParams,
+    Observation,
+    QuantizationResult,
+    observe,
+    pixel_params,
+    quantize,
+)
 from edgekit.quantize.calibration import CalibrationData, open_source
-from edgekit.results import Artifact, ExportResult, Parity
+from edgekit.results import Artifact, ExportResult, MixedPlan, Parity
 from edgekit.target import resolve
 from edgekit.verification import check_same_answers, output_step, verify_artifact
 
@@ -56,24 +64,38 @@ def export(
     clock.seconds.update(built.seconds)
     gate = open_drop_gate(built, options)
     with atomic_folder(options.out_dir) as folder:
-        manifest.extend(options.out_dir, _manifest(built, ()))  # another network's folder is refused first
+        manifest.extend(
+            options.out_dir, _manifest(built, (), None)
+        )  # another network's folder is refused first
         with clock.stage("calibrate"):
             data = open_source(
                 options.calibration, built.preprocessing, options.samples, options.seed, progress
             )
-        quantized = _quantize(built, data, clock, progress) if needs_int8 else None
-        with clock.stage("emit"):
-            emitted = [_emit(built, quantized, job, options, folder) for job in jobs]
+        emit_all = _exporter(built, jobs, options, clock, progress)
+        if needs_int8:
+            made = emit_all(_observe(built, data, options, clock, progress), folder)
+            plan = describe_plan(built.graph, made.observation.plan)
+            if gate is not None:
+                made, reached = reach_drop(
+                    built.graph, made, gate, emit_all, folder, timed=options.time_plan, progress=progress
+                )
+                plan = reached or plan
+            quantized, emitted = made.quantized, made.emitted
+        else:
+            quantized, plan = None, None
+            with clock.stage("emit"):
+                emitted = tuple(_emit(built, None, job, options, folder) for job in jobs)
         with clock.stage("verify"):
             artifacts, warnings = _verify(built, quantized, data, emitted, progress)
             warnings += gate.check(emitted, progress) if gate is not None else ()
-        path = _write_manifest(built, artifacts, folder, options.out_dir)
+        path = _write_manifest(built, artifacts, plan, folder, options.out_dir)
     return ExportResult(
         model=built.model.name,
         artifacts=tuple(replace(a, path=options.out_dir / a.path.name) for a in artifacts),
         seconds=clock.finish(),
         manifest=options.out_dir / path.name,
         warnings=(*built.warnings, *_calibration_warnings(data, needs_int8), *warnings),
+        plan=plan,
     )
 
 
@@ -106,14 +128,33 @@ class _Clock:
         return {**self.seconds, "total": time.perf_counter() - self.start}
 
 
-def _quantize(
-    built: Built, data: CalibrationData, clock: _Clock, progress: Progress | None
-) -> QuantizationResult:
+def _observe(
+    built: Built, data: CalibrationData, options: ExportOptions, clock: _Clock, progress: Progress | None
+) -> Observation:
     with clock.stage("calibrate"):
-        observation = observe(built.graph, data, progress=progress, total=len(data))
-    with clock.stage("quantize"):
-        params: ActivationParams = pixel_params(built.preprocessing)
-        return quantize(built.graph, observation, input_params=params, progress=progress)
+        floats = stays_float(built.graph, options)
+        observation = observe(built.graph, data, floats=floats, progress=progress, total=len(data))
+        return replace(observation, plan=apply_choices(observation.plan, options))
+
+
+def _exporter(
+    built: Built,
+    jobs: Sequence[tuple[Format, Precision]],
+    options: ExportOptions,
+    clock: _Clock,
+    progress: Progress | None,
+) -> Callable[[Observation, Path], Exported]:
+    """From what calibration saw to files in a folder."""
+    params: ActivationParams = pixel_params(built.preprocessing)
+
+    def emit_all(observation: Observation, folder: Path) -> Exported:
+        with clock.stage("quantize"):
+            quantized = quantize(built.graph, observation, input_params=params, progress=progress)
+        with clock.stage("emit"):
+            emitted = tuple(_emit(built, quantized, job, options, folder) for job in jobs)
+        return Exported(observation, quantized, emitted)
+
+    return emit_all
 
 
 def _emit(
@@ -191,15 +232,25 @@ def _calibration_warnings(data: CalibrationData, needs_int8: bool) -> list[str]:
     return warnings
 
 
-def _write_manifest(built: Built, artifacts: Sequence[Artifact], folder: Path, out_dir: Path) -> Path:
+def _write_manifest(
+    built: Built, artifacts: Sequence[Artifact], plan: MixedPlan | None, folder: Path, out_dir: Path
+) -> Path:
     if built.labels is not None:
         write_atomically(folder / _LABELS, "\n".join(built.labels) + "\n")
-    return manifest.write(manifest.extend(out_dir, _manifest(built, artifacts)), folder)
+    return manifest.write(manifest.extend(out_dir, _manifest(built, artifacts, plan)), folder)
 
 
-def _manifest(built: Built, artifacts: Sequence[Artifact]) -> Manifest:
+def _manifest(built: Built, artifacts: Sequence[Artifact], plan: MixedPlan | None) -> Manifest:
+    kept = {} if plan is None else plan.kept
+    by_precision = {
+        precision: tuple(name for name, kept_as in kept.items() if kept_as == precision)
+        for precision in ("float", "int16")
+    }
     entries = tuple(
-        ManifestArtifact(a.path.name, a.format, a.precision, a.size_bytes, a.sha256, a.input, a.output)
+        ManifestArtifact(
+            *(a.path.name, a.format, a.precision, a.size_bytes, a.sha256, a.input, a.output),
+            *(by_precision.values() if a.precision == "int8" else ()),
+        )
         for a in artifacts
     )
     return Manifest(built.model, built.preprocessing, _LABELS if built.labels else None, entries)

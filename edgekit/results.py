@@ -23,8 +23,10 @@ __all__ = [
     "Evaluation",
     "ExportResult",
     "LayerRow",
+    "MixedPlan",
     "ModelRow",
     "Parity",
+    "PlanCost",
     "Prediction",
     "Totals",
 ]
@@ -84,11 +86,67 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class PlanCost:
+    """What a mixed-precision plan costs one file beside plain int8.
+
+    Latencies are medians of one inference on this machine, one thread, in milliseconds; ``None`` where they
+    were not measured.
+    """
+
+    format: Format
+    plain_size_bytes: int
+    plain_latency_ms: float | None
+    size_bytes: int
+    latency_ms: float | None
+
+    def to_json(self) -> dict[str, JSON]:
+        return {
+            "format": self.format,
+            "plain_size_bytes": self.plain_size_bytes,
+            "size_bytes": self.size_bytes,
+            "plain_latency_ms": _rounded(self.plain_latency_ms, 4),
+            "latency_ms": _rounded(self.latency_ms, 4),
+        }
+
+
+@dataclass(frozen=True)
+class MixedPlan:
+    """Which layers of an int8 export are not int8, and what that buys and costs.
+
+    ``kept`` has the precision (``"float"``, ``"int16"``) of each such layer, out of ``layers``;
+    ``macs_percent`` is their share of the multiply-adds. ``plain_drop`` and ``drop`` are the points of top-1
+    that plain int8 and this plan lose, ``max_drop`` what was allowed, ``trials`` how many plans were tried;
+    a plan that the user chose has none of these.
+    """
+
+    kept: Mapping[str, str]
+    layers: int
+    macs_percent: float
+    max_drop: float | None = None
+    plain_drop: float | None = None
+    drop: float | None = None
+    trials: int = 0
+    costs: tuple[PlanCost, ...] = ()
+
+    def to_json(self) -> dict[str, JSON]:
+        return {
+            "kept": dict(self.kept),
+            "layers": self.layers,
+            "macs_percent": _rounded(self.macs_percent, 2),
+            "max_drop": _finite(self.max_drop),
+            "plain_drop": _rounded(self.plain_drop, 2),
+            "drop": _rounded(self.drop, 2),
+            "trials": self.trials,
+            "costs": [cost.to_json() for cost in self.costs],
+        }
+
+
+@dataclass(frozen=True)
 class ExportResult:
     """What one export made, how well it agrees with the fp32 network, and where the time went.
 
     ``seconds`` has the keys of :data:`STAGES`; ``warnings`` are sentences that the user has to see, such
-    as that the weights are random.
+    as that the weights are random. ``plan`` says which layers of int8 files are not int8, if any.
     """
 
     model: str
@@ -96,12 +154,15 @@ class ExportResult:
     seconds: Mapping[str, float]
     manifest: Path
     warnings: tuple[str, ...] = ()
+    plan: MixedPlan | None = None
 
     def to_json(self) -> dict[str, JSON]:
+        plan: dict[str, JSON] = {} if self.plan is None else {"plan": self.plan.to_json()}
         return {
             "model": self.model,
             "artifacts": [artifact.to_json() for artifact in self.artifacts],
             "seconds": {stage: _rounded(self.seconds.get(stage, 0.0), 3) for stage in STAGES},
+            **plan,
         }
 
 

@@ -29,6 +29,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"source", "evaluation", "search", "limits"}),
     frozenset({"building", "verification", "recording"}),
     frozenset({"gates", "trial", "benchmarking"}),
+    frozenset({"planning"}),
     frozenset({"description", "doctor", "pipeline", "scaling"}),
     frozenset({"measured_scaling"}),
     frozenset({"cli"}),

@@ -14,7 +14,7 @@ from edgekit.cli.console import Column
 from edgekit.cli.progress import watch
 from edgekit.errors import InputError
 from edgekit.options import ExportOptions, IoType, Precision, ScaleChange
-from edgekit.results import ExportResult
+from edgekit.results import ExportResult, MixedPlan, PlanCost
 
 __all__ = ["app"]
 
@@ -97,6 +97,22 @@ def _export(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="FOLDER", help="Labelled images for --max-drop.")
     ] = None,
+    keep_float: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep-float",
+            metavar="LAYER",
+            help="Leave this layer float in int8 files; repeatable, * is any.",
+        ),
+    ] = None,
+    keep_int16: Annotated[
+        list[str] | None,
+        typer.Option("--keep-int16", metavar="LAYER", help="The same with int16 activations, TFLite only."),
+    ] = None,
+    time_plan: Annotated[
+        bool,
+        typer.Option("--time-plan/--no-time-plan", help="Measure what layers kept for --max-drop cost."),
+    ] = _DEFAULTS.time_plan,
     json: Json = False,
 ) -> None:
     """Make files of a model, each checked against the fp32 network in its own runtime.
@@ -116,6 +132,9 @@ def _export(
         output_type=output_type,
         max_drop=max_drop,
         data=data,
+        keep_float=tuple(keep_float or ()),
+        keep_int16=tuple(keep_int16 or ()),
+        time_plan=time_plan,
     )
     with watch() as progress:
         result = edgekit.export(model, options, progress)
@@ -153,8 +172,32 @@ def _print(result: ExportResult) -> None:
             for artifact in result.artifacts
         ],
     )
+    if result.plan is not None:
+        _print_plan(result.plan)
     images = max((artifact.parity.images for artifact in result.artifacts), default=0)
     console.print_line()
     console.print_line(f"Compared with the fp32 network on {images} images.")
     console.print_line(f"{result.manifest} says how to feed and read the files.")
     console.print_line(f"{result.seconds['total']:.1f} s")
+
+
+def _print_plan(plan: MixedPlan) -> None:
+    console.print_line()
+    share = f"{plan.macs_percent:.1f} % of the multiply-adds"
+    console.print_line(f"{len(plan.kept)} of {plan.layers} layers, {share}, are not int8:")
+    for name, precision in plan.kept.items():
+        console.print_line(f"  {name} ({precision})")
+    if plan.drop is not None and plan.plain_drop is not None:
+        console.print_line(
+            f"They lose {plan.drop:.2f} points of top-1 where plain int8 loses {plan.plain_drop:.2f}; "
+            f"{plan.trials} plans were tried."
+        )
+    for cost in plan.costs:
+        console.print_line(f"  {cost.format}: {_cost(cost)}")
+
+
+def _cost(cost: PlanCost) -> str:
+    size = f"{cost.size_bytes / 1e6:.2f} MB, plain {cost.plain_size_bytes / 1e6:.2f} MB"
+    if cost.latency_ms is None or cost.plain_latency_ms is None:
+        return size
+    return f"{size}; {cost.latency_ms:.2f} ms, plain {cost.plain_latency_ms:.2f} ms"

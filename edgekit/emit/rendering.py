@@ -43,10 +43,12 @@ class Rendered:
 def render(model: ir.Model, options: EmitOptions, recipe: Recipe) -> Rendered:
     """Apply the recipe for ``options.precision`` to a copy of ``model`` and set its I/O types.
 
-    Raises UnsupportedError when the graph has not one input and one output, or integer I/O is asked of
-    a float file; CheckError when ``int8`` is asked of a graph that is not quantized throughout.
+    Raises UnsupportedError when the graph has not one input and one output, has int16 activations, or
+    integer I/O is asked of a float file; CheckError when ``int8`` is asked of a graph that is not
+    quantized throughout.
     """
     input_type, output_type = _io_types(model, options)
+    _refuse_wide(model)
     copy = model.clone()
     for edit in recipe[options.precision]:
         edit(copy)
@@ -82,6 +84,19 @@ def _float_clamp(node: ir.Node) -> bool:
     """Whether the node is the clamp of a layer that stays float."""
     producer = node.inputs[0].producer() if is_fusable(node) and node.inputs[0] is not None else None
     return producer is not None and qdq.is_float(producer)
+
+
+def _refuse_wide(model: ir.Model) -> None:
+    wide = [node for node in model.graph if node.op_type == "QuantizeLinear" and _is_int16(node.outputs[0])]
+    if wide:
+        raise UnsupportedError(
+            f"{wide[0].name} makes int16 activations, for which only TFLite has kernels",
+            hint="export for --target tflite, or keep the layers float with --keep-float",
+        )
+
+
+def _is_int16(value: ir.Value) -> bool:
+    return value.dtype == ir.DataType.INT16
 
 
 def _io_types(model: ir.Model, options: EmitOptions) -> tuple[IoType, IoType]:

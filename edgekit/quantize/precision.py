@@ -17,12 +17,11 @@ from edgekit.quantize.plan import Layer, LayerPrecision, Plan, with_layers
 __all__ = ["match_layers", "with_precisions"]
 
 
-def match_layers(plan: Plan, patterns: Iterable[str]) -> tuple[str, ...]:
-    """Names of the plan's layers that any of the patterns (``*``, ``?``, ``[…]``) matches, in order.
+def match_layers(names: Sequence[str], patterns: Iterable[str]) -> tuple[str, ...]:
+    """Those of a network's layers that any of the patterns (``*``, ``?``, ``[…]``) matches, in order.
 
     Raises :class:`UnknownNameError`, with the nearest names, for a pattern that matches none.
     """
-    names = [layer.name for layer in plan.layers]
     found: set[str] = set()
     for pattern in patterns:
         matches = fnmatch.filter(names, pattern)

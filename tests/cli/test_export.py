@@ -90,6 +90,9 @@ FLAGS: dict[str, tuple[list[str], Any]] = {
     "output_type": (["--output-type", "int8"], "int8"),
     "max_drop": (["--max-drop", "0.5"], 0.5),
     "data": (["--data", "labelled"], Path("labelled")),
+    "keep_float": (["--keep-float", "stem.*", "--keep-float", "head"], ("stem.*", "head")),
+    "keep_int16": (["--keep-int16", "stem.conv"], ("stem.conv",)),
+    "time_plan": (["--no-time-plan"], False),
 }
 
 

@@ -40,6 +40,10 @@ def planned(observation: Observation, names: tuple[str, ...], precision: LayerPr
     return replace(observation, plan=with_precisions(observation.plan, dict.fromkeys(names, precision)))
 
 
+def names_of(plan: Plan) -> list[str]:
+    return [layer.name for layer in plan.layers]
+
+
 def pairs(model: ir.Model) -> set[str]:
     """Names of the values that are quantized."""
     return {
@@ -75,7 +79,7 @@ def test_the_graph_computes_what_the_walk_did(name: str, precision: LayerPrecisi
 def test_float_islands_are_whole() -> None:
     model = chain()
     observation = observe(model, images())
-    convs = match_layers(observation.plan, ["*.conv"])
+    convs = match_layers(names_of(observation.plan), ["*.conv"])
     result = quantize(model, planned(observation, convs[1:], "float"), QUICK)
     # The pool between two float convolutions went along; what follows the last one did not.
     names = [layer.output for layer in observation.plan.layers]
@@ -137,9 +141,9 @@ def test_int16_meets_int8_in_two_pairs_and_needs_opset_21() -> None:
 def test_layers_are_found_by_glob_and_unknown_ones_named() -> None:
     plan: Plan = make_plan(chain())
     names = [layer.name for layer in plan.layers]
-    assert match_layers(plan, ["*.conv", names[-1]]) == (names[0], names[1], names[3], names[-1])
+    assert match_layers(names_of(plan), ["*.conv", names[-1]]) == (names[0], names[1], names[3], names[-1])
     with pytest.raises(UnknownNameError) as caught:
-        match_layers(plan, ["layer0.cnv"])
+        match_layers(names_of(plan), ["layer0.cnv"])
     assert "layer0.conv" in caught.value.hint
     with pytest.raises(UnknownNameError):
         with_precisions(plan, {"nothing": "float"})

@@ -18,6 +18,8 @@ from edgekit.emit.tflite.versions import minimum_runtime, operator_version
 from edgekit.emit.tflite.writer import pack
 from edgekit.errors import UnsupportedError
 from edgekit.files import write_atomically
+from edgekit.graph import qdq
+from edgekit.graph.ops import is_fusable
 from edgekit.options import TensorSpec
 
 __all__ = ["emit"]
@@ -49,6 +51,16 @@ def _details(program: Program, runtime: str) -> dict[str, JSON]:
     return {"operators": counts, "min_runtime_version": runtime}
 
 
+def _float_values(graph: ir.Graph) -> set[str]:
+    """Names of what the graph's float layers compute, behind the activation that is fused into them too."""
+    names: set[str] = set()
+    for node in graph:
+        source = node.inputs[0] if node.inputs else None
+        if qdq.is_float(node) or (is_fusable(node) and source is not None and source.name in names):
+            names.update(value.name for value in node.outputs if value.name)
+    return names
+
+
 def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
     """Write ``model`` as one ``.tflite`` file.
 
@@ -62,7 +74,7 @@ def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
     source, output = set_interface(program, options.precision, options.input_type, options.output_type)
     _check_labels(options, output)
     if options.precision == "int8":
-        check_integer_program(program)
+        check_integer_program(program, _float_values(model.graph))
     versions = {(op.code, operator_version(op, program.tensors)) for op in program.operators}
     runtime = minimum_runtime(versions)
     data = pack(program, options.name, options.description, _metadata(options, source, output, runtime))

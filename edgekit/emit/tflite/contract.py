@@ -7,7 +7,7 @@ Each constraint's sentence is its error message.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -18,6 +18,7 @@ __all__ = ["CONSTRAINTS", "check_integer_program", "count_dtypes"]
 
 Check = Callable[[list[Tensor], Tensor], bool]
 
+_WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 _BIAS_TOLERANCE = 1e-5  # relative; scales are float32 products
 
 
@@ -92,28 +93,38 @@ def _check_scales(program: Program) -> None:
 def _check_operator(operator: Operator, tensors: list[Tensor]) -> None:
     inputs = [tensors[index] for index in operator.inputs]
     output = tensors[operator.outputs[0]]
+    if inputs[0].dtype.kind == "f":
+        return
     for sentence, holds in CONSTRAINTS.get(operator.code, ()):
         if not holds(inputs, output):
             raise CheckError(f"{operator.code} {output.name}: {sentence}")
 
 
-def _check_no_float_inside(program: Program) -> None:
+def _check_floats_are_meant(program: Program, exempt: Collection[str]) -> None:
+    """Weights meet float activations in ``exempt`` layers only, and without any no tensor is float."""
     outside = {*program.inputs, *program.outputs}
     inside = [
         tensor.name
         for index, tensor in enumerate(program.tensors)
         if tensor.dtype.kind == "f" and index not in outside
     ]
-    if inside:
+    if inside and not exempt:
         raise CheckError(f"{len(inside)} float tensors in an int8 file: {', '.join(inside[:5])}")
+    for operator in program.operators:
+        output = program.tensors[operator.outputs[0]]
+        if operator.code in _WEIGHTED and output.dtype.kind == "f" and output.name not in exempt:
+            raise CheckError(f"{operator.code} {output.name} of an int8 file computes in float")
 
 
-def check_integer_program(program: Program) -> None:
-    """Raise CheckError unless every operator computes in integers and obeys its constraints."""
+def check_integer_program(program: Program, exempt: Collection[str] = ()) -> None:
+    """Raise CheckError unless every operator computes in integers and obeys its constraints.
+
+    ``exempt`` are the values that float layers of the graph compute: those layers may be float.
+    """
     _check_scales(program)
     for operator in program.operators:
         _check_operator(operator, program.tensors)
-    _check_no_float_inside(program)
+    _check_floats_are_meant(program, exempt)
 
 
 def count_dtypes(program: Program) -> dict[str, int]:
