@@ -22,6 +22,7 @@ __all__ = [
     "common_layout",
     "lower_gelu",
     "lower_hard_sigmoid",
+    "lower_hard_swish",
     "lower_leaky_relu",
     "lower_prelu",
     "operands",
@@ -153,3 +154,23 @@ def lower_hard_sigmoid(lowering: Lowering, node: ir.Node) -> None:
     program.add_operator("ADD", shifted, [clipped], fusedActivationFunction=relu6)
     target = lowering.result(node.outputs[0], layout=held.layout)
     program.add_operator("MUL", [clipped, _scalar(lowering, 1 / 6)], [target], fusedActivationFunction=0)
+
+
+def lower_hard_swish(lowering: Lowering, node: ir.Node) -> None:
+    """HARD_SWISH; in int8, for which delegates have no kernel, ``x · clamp(x / 6 + 1 / 2, 0, 1)``."""
+    if not lowering.integer:
+        unary("HARD_SWISH")(lowering, node)
+        return
+    program, held = lowering.program, lowering.stored(node.inputs[0])
+    source, name = program.tensors[held.index], name_of(node)
+    own = lowering.quantization(held.index)
+    # A sixth of the scale for a sixth of the number: the same integers.
+    sixth = Quantization.per_tensor(float(own.scale[0]) / 6, own.zero_point)
+    scaled = program.add_tensor(f"{name}.sixth", source.shape, np.int8, sixth)
+    factors = [held.index, _scalar(lowering, 1 / 6)]
+    program.add_operator("MUL", factors, [scaled], fusedActivationFunction=0)
+    # The integers of [0, 1] end where the clamp does.
+    gate = program.add_tensor(f"{name}.gate", source.shape, np.int8, Quantization.per_tensor(1 / 255, -128))
+    program.add_operator("ADD", [scaled, _scalar(lowering, 0.5)], [gate], fusedActivationFunction=0)
+    target = lowering.result(node.outputs[0], layout=held.layout)
+    program.add_operator("MUL", [held.index, gate], [target], fusedActivationFunction=0)

@@ -106,53 +106,78 @@ def lower_average_pool(lowering: Lowering, node: ir.Node) -> None:
     if "dilations" in node.attributes and (window.height.dilation, window.width.dilation) != (1, 1):
         raise UnsupportedError(f"node {node.name!r} (AveragePool): TFLite has no dilated pool")
     scheme, counts_padding = window.scheme, node.attributes.get_int("count_include_pad", 0) == 1
-    if scheme == schema.Padding.VALID and (window.height.kernel, window.width.kernel) == (1, 1):
-        _subsample(lowering, node, source, window)
-    elif scheme is not None and (scheme == schema.Padding.VALID or not counts_padding):
+    single = (window.height.kernel, window.width.kernel) == (1, 1)
+    is_padded = scheme != schema.Padding.VALID
+    if lowering.integer or (single and not is_padded):
+        _average_by_convolution(lowering, node, source, window, weighs=is_padded and not counts_padding)
+    elif scheme is not None and not (is_padded and counts_padding):
         _pool(lowering, node, "AVERAGE_POOL_2D", source, window, scheme)
+    elif counts_padding:
+        padded = pad_explicitly(lowering, source, window, name_of(node))
+        _pool(lowering, node, "AVERAGE_POOL_2D", padded, window, int(schema.Padding.VALID))
     else:
         padded = pad_explicitly(lowering, source, window, name_of(node))
-        valid = int(schema.Padding.VALID)
-        if counts_padding:
-            _pool(lowering, node, "AVERAGE_POOL_2D", padded, window, valid)
-        else:
-            _pool_then_weigh(lowering, node, padded, window)
+        shape = _window_shape(lowering, padded, window)
+        pooled = lowering.intermediate(f"{name_of(node)}.sum", padded, shape)
+        options = _window_options(window, 0)
+        lowering.program.add_operator("AVERAGE_POOL_2D", [padded], [pooled], **options)
+        _weigh(lowering, node, pooled, window)
 
 
-def _subsample(lowering: Lowering, node: ir.Node, source: int, window: Window) -> None:
-    """A pool of single pixels, which delegates refuse: a depthwise convolution by one."""
+def _average_by_convolution(
+    lowering: Lowering, node: ir.Node, source: int, window: Window, weighs: bool
+) -> None:
+    """A depthwise convolution by equal weights.
+
+    XNNPACK has no int8 average pool, and none of single pixels. Padding is of zeros, which count.
+    """
     channels = lowering.program.tensors[source].shape[3]
-    shape, zeros = (1, 1, 1, channels), np.zeros(channels)
-    if lowering.integer:
-        one = Quantization(np.full(channels, 1 / _INT8_LIMIT, np.float32), 0, axis=3)
-        scale = lowering.quantization(source).scale * one.scale
-        weight = lowering.program.add_constant("constant.one", np.full(shape, _INT8_LIMIT, np.int8), one)
-        bias = lowering.program.add_constant("constant.none", zeros.astype(np.int32), Quantization(scale))
-    else:
-        weight = lowering.constant("constant.one", np.ones(shape, np.float32))
-        bias = lowering.constant("constant.none", zeros.astype(np.float32))
-    target = lowering.result(node.outputs[0], inherit=source)
+    weight, bias = _equal_weights(lowering, source, window, channels)
+    scheme = window.scheme
+    if scheme is None:
+        source = pad_explicitly(lowering, source, window, name_of(node))
+        scheme = int(schema.Padding.VALID)
     options: dict[str, Option] = {
-        "padding": int(schema.Padding.VALID),
+        "padding": scheme,
         "strideH": window.height.stride,
         "strideW": window.width.stride,
         "depthMultiplier": 1,
     }
+    if weighs:
+        shape = _window_shape(lowering, source, window)
+        target = lowering.intermediate(f"{name_of(node)}.sum", source, shape)
+    else:
+        target = lowering.result(node.outputs[0], inherit=source)
     lowering.program.add_operator("DEPTHWISE_CONV_2D", [source, weight, bias], [target], **options)
+    if weighs:
+        _weigh(lowering, node, target, window)
 
 
-def _pool_then_weigh(lowering: Lowering, node: ir.Node, padded: int, window: Window) -> None:
+def _equal_weights(lowering: Lowering, source: int, window: Window, channels: int) -> tuple[int, int]:
+    """One over the window's size everywhere, and no bias."""
+    shape = (1, window.height.kernel, window.width.kernel, channels)
+    part, zeros = 1 / (shape[1] * shape[2]), np.zeros(channels)
+    if not lowering.integer:
+        weight = lowering.constant("constant.part", np.full(shape, part, np.float32))
+        return weight, lowering.constant("constant.none", zeros.astype(np.float32))
+    scale = Quantization(np.full(channels, part / _INT8_LIMIT, np.float32), 0, axis=3)
+    product = Quantization(lowering.quantization(source).scale * scale.scale)
+    weight = lowering.program.add_constant("constant.part", np.full(shape, _INT8_LIMIT, np.int8), scale)
+    return weight, lowering.program.add_constant("constant.none", zeros.astype(np.int32), product)
+
+
+def _window_shape(lowering: Lowering, source: int, window: Window) -> tuple[int, ...]:
+    shape = lowering.program.tensors[source].shape
+    return (shape[0], window.height.output_size, window.width.output_size, shape[3])
+
+
+def _weigh(lowering: Lowering, node: ir.Node, pooled: int, window: Window) -> None:
     """Averages that counted padding, times window size / number of real elements in the window."""
-    program = lowering.program
     factors = np.outer(_real_elements(window.height), _real_elements(window.width))
     factors = (window.height.kernel * window.width.kernel / factors).astype(np.float32)
-    tensor = program.tensors[padded]
-    shape = (tensor.shape[0], *factors.shape, tensor.shape[3])
-    pooled = lowering.intermediate(f"{name_of(node)}.sum", padded, shape)
-    program.add_operator("AVERAGE_POOL_2D", [padded], [pooled], **_window_options(window, 0))
     weights = _weights(lowering, factors.reshape(1, *factors.shape, 1))
-    target = lowering.result(node.outputs[0], inherit=padded)
-    program.add_operator("MUL", [pooled, weights], [target], fusedActivationFunction=0)
+    target = lowering.result(node.outputs[0], inherit=pooled)
+    lowering.program.add_operator("MUL", [pooled, weights], [target], fusedActivationFunction=0)
 
 
 def _real_elements(side: Side) -> npt.NDArray[np.float32]:
