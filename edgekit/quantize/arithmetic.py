@@ -18,6 +18,7 @@ __all__ = [
     "INT8_MAX",
     "INT8_MIN",
     "INT16_MAX",
+    "REDUCED_WEIGHT_MAX",
     "WEIGHT_MAX",
     "ActivationParams",
     "IntArray",
@@ -41,6 +42,8 @@ IntArray: TypeAlias = npt.NDArray[np.signedinteger[Any]]
 INT8_MIN, INT8_MAX = -128, 127
 INT16_MAX = 32767
 WEIGHT_MAX = 127
+REDUCED_WEIGHT_MAX = 64
+"""For processors that add two products in 16 bits: 2 · 255 · 64 still fits."""
 _INT32_MAX = 2**31 - 1
 _HALF_RANGE = 2.0**30
 _SMALLEST_SCALE = 2.0**-60  # the product of two is still a normal float32, as delegates demand

@@ -47,7 +47,7 @@ Progress = Callable[[str, int, int], None]
 Constants = dict[str, dict[int, QuantizedTensor]]
 """Integer constants by layer name and input index: int8 weights and operands, int32 biases."""
 
-_HAVE_OPERANDS = frozenset({"Add", "Sub", "Mul"})  # other layers' constants are shapes, bounds and pads
+_HAVE_OPERANDS = frozenset({"Add", "Sub", "Mul", "PRelu"})  # other layers' constants are shapes, bounds and pads
 _ROWS_PER_INPUT = 4  # sampled patches for each weight of an output: enough for stable second moments
 _SEED = 0
 _MIN_ROWS, _MAX_ROWS = 1024, 4096
@@ -143,7 +143,9 @@ class _Walk:
         inputs, source = self._integers(layer, state)
         weight, bias = self._array(layer, 1), self._array(layer, 2)
         scale = self._weight_scale(layer, weight, bias, source)
-        self._set(layer, 1, self._round(layer, weight, scale, inputs, source), scale)
+        limit = self._options.weight_limit
+        integers = self._round(layer, weight, scale, inputs, source).clip(-limit, limit)
+        self._set(layer, 1, integers, scale)
         raw = _joined(len(inputs), self._raw(layer, state))
         mean, steps = self._means.get(layer.raw), bias_scale(source.scale, scale)
         corrected = bias if mean is None else bias + (mean - _channel_mean(raw))
@@ -175,13 +177,16 @@ class _Walk:
     def _weight_scale(
         self, layer: Layer, weight: FloatArray, bias: FloatArray, source: ActivationParams
     ) -> FloatArray:
-        per_tensor = layer.op_type == "Gemm" and not self._options.per_channel_linear
+        options = self._options
+        is_linear = layer.op_type == "Gemm" and not options.per_channel_linear
+        per_tensor = options.per_tensor_weights or is_linear
         # The corrected bias is the fp32 mean less the products' mean, for which the floor leaves room.
         magnitude = np.maximum(np.abs(bias), np.abs(self._means.get(layer.raw, bias)))
         floor = scale_floor(magnitude, source.scale)
         if per_tensor:
             floor = np.asarray(floor.max(initial=0), np.float32)
-        scale: FloatArray = np.maximum(weight_scale(weight, axis=None if per_tensor else 0), floor)
+        widened = np.float32(WEIGHT_MAX / options.weight_limit)
+        scale: FloatArray = np.maximum(weight_scale(weight, axis=None if per_tensor else 0) * widened, floor)
         return scale
 
     def _round(

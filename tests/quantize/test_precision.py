@@ -174,3 +174,31 @@ def test_names_of_the_users_graph_stay() -> None:
     result = quantize(model, observe(model, images()), QUICK)
     verify(result.model)
     assert {"logits", "logits.float"} <= {node.name for node in result.model.graph}
+
+
+def weights_of(model: ir.Model) -> list[qdq.QuantizedTensor]:
+    """Integer weights of every layer that has some."""
+    found = [
+        qdq.dequantized_constant(node.inputs[1]) for node in model.graph if node.op_type in ("Conv", "Gemm")
+    ]
+    return [weight for weight in found if weight is not None]
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "compensated"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_reduced_weights_keep_within_64(name: str, rounding: str) -> None:
+    model = network(name)
+    options = QuantizeOptions(rounding=rounding, reduce_range=True)  # type: ignore[arg-type]
+    result = quantize(model, observe(model, images()), options)
+    peaks = [int(np.abs(np.asarray(weight.values, np.int32)).max()) for weight in weights_of(result.model)]
+    assert set(peaks) == {64}  # two products with 255 fit int16, and no larger power of two does
+    assert 2 * 255 * 64 < 2**15 < 2 * 255 * 65
+    assert result.report.sqnr_db > 30
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_weights_share_one_scale_where_that_is_demanded(name: str) -> None:
+    model = network(name)
+    result = quantize(model, observe(model, images()), QuantizeOptions(per_tensor_weights=True))
+    assert [weight.scale.shape for weight in weights_of(result.model)] == [()] * len(weights_of(result.model))
+    assert result.report.sqnr_db > 30
