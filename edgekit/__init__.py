@@ -16,16 +16,20 @@ from typing import TYPE_CHECKING, Any
 from edgekit.options import ExportOptions, ScaleChange
 
 if TYPE_CHECKING:
+    from edgekit.benchmarking import benchmark
     from edgekit.description import describe
+    from edgekit.measure.session import BenchmarkOptions
     from edgekit.pipeline import compare, evaluate, export
     from edgekit.scaling import ScaleOptions, scale
     from edgekit.source import build
 
 __all__ = [
+    "BenchmarkOptions",
     "ExportOptions",
     "ScaleChange",
     "ScaleOptions",
     "__version__",
+    "benchmark",
     "build",
     "compare",
     "describe",
@@ -37,7 +41,9 @@ __all__ = [
 __version__ = "0.1.0"
 
 _LAZY = {
+    "BenchmarkOptions": "edgekit.measure.session",
     "ScaleOptions": "edgekit.scaling",
+    "benchmark": "edgekit.benchmarking",
     "build": "edgekit.source",
     "compare": "edgekit.pipeline",
     "describe": "edgekit.description",

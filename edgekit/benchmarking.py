@@ -15,15 +15,14 @@ from edgekit.devices import open_device
 from edgekit.measure.record import LatencyRecord
 from edgekit.measure.record import read as read_records
 from edgekit.measure.regression import Change, changes, turns_of
-from edgekit.measure.session import Progress, Protocol, files_of
+from edgekit.measure.session import BenchmarkOptions, Progress, Protocol, files_of
 from edgekit.measure.session import measure as measure_files
 from edgekit.measure.statistics import Ratio, ratio_interval
-from edgekit.recording import BenchmarkOptions, Conditions, record_of
+from edgekit.recording import Conditions, record_of
 from edgekit.results import JSON
 from edgekit.target import Target, resolve
 
 __all__ = [
-    "BenchmarkOptions",
     "BenchmarkResult",
     "Comparison",
     "benchmark",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import statistics
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,34 +16,15 @@ from edgekit.errors import ModelFileError
 from edgekit.manifest import ManifestModel
 from edgekit.measure.noise import noise_of
 from edgekit.measure.record import Environment, LatencyRecord, Model, job_id, utc_now
-from edgekit.measure.session import SUFFIXES, Measurement, Protocol, files_of
+from edgekit.measure.session import SUFFIXES, BenchmarkOptions, Measurement, Protocol, files_of
 from edgekit.measure.statistics import summarize
 from edgekit.models import zoo
 from edgekit.models.cost import cost
 from edgekit.options import Precision
 
-__all__ = ["BenchmarkOptions", "Conditions", "files_job_id", "record_of"]
+__all__ = ["Conditions", "files_job_id", "record_of"]
 
 _MACHINE_FIELDS = ("host", "cpu", "machine", "cores", "memory_bytes", "os", "python", "governor")
-
-
-@dataclass(frozen=True)
-class BenchmarkOptions:
-    """How :func:`benchmark` measures; the fields are the flags of ``edgekit benchmark``.
-
-    ``target`` is a target's name, whose limits the files have to keep unless ``force``; ``device`` is where
-    they run. ``num_threads`` ``None`` takes the target's number, else one. The rest is that of
-    :class:`~edgekit.measure.session.Protocol`.
-    """
-
-    target: str | None = None
-    device: str = "local"
-    num_threads: int | None = None
-    num_runs: int | None = None
-    warmup_runs: int | None = None
-    sustained_s: float | None = None
-    cpus: str = "auto"
-    force: bool = False
 
 
 class Conditions(NamedTuple):

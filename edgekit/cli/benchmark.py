@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgekit.benchmarking import BenchmarkOptions, BenchmarkResult, benchmark, find_regressions
+import edgekit
 from edgekit.cli import console
 from edgekit.cli.arguments import Json
 from edgekit.cli.console import Column
 from edgekit.cli.progress import watch
 from edgekit.errors import CheckError, InputError
-from edgekit.measure.record import LatencyRecord
-from edgekit.measure.results_file import append
+from edgekit.measure.session import BenchmarkOptions
+
+if TYPE_CHECKING:
+    from edgekit.benchmarking import BenchmarkResult
+    from edgekit.measure.record import LatencyRecord
 
 __all__ = ["app"]
 
@@ -98,10 +101,14 @@ def _benchmark(
         force=force,
     )
     with watch() as progress:
-        result = benchmark(artifacts, options, progress)
+        result = edgekit.benchmark(artifacts, options, progress)
         if baseline is not None:
+            from edgekit.benchmarking import find_regressions  # brings numpy, which --help does without
+
             result = find_regressions(result, baseline, limit, options, progress)
     if output is not None:
+        from edgekit.measure.results_file import append
+
         append(output, *result.records)
     _show(result, json)
     if result.regressions:

@@ -13,7 +13,17 @@ from edgekit.devices import Device, Harness
 from edgekit.errors import DeviceError, InputError, ModelFileError
 from edgekit.options import Format
 
-__all__ = ["HARNESSES", "SUFFIXES", "Measurement", "Progress", "Protocol", "check", "files_of", "measure"]
+__all__ = [
+    "HARNESSES",
+    "SUFFIXES",
+    "BenchmarkOptions",
+    "Measurement",
+    "Progress",
+    "Protocol",
+    "check",
+    "files_of",
+    "measure",
+]
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 
@@ -52,6 +62,24 @@ class Protocol:
                 raise InputError(f"{name} is {value}, expected {limit} or more")
         if self.cpus not in ("auto", "all") and not self.cpus.replace(",", "").isdigit():
             raise InputError(f"CPUs {self.cpus!r} were given, expected auto, all, or numbers such as 2,3")
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """How :func:`edgekit.benchmark` measures; the fields are the flags of ``edgekit benchmark``.
+
+    ``target`` is a target's name, whose limits the files have to keep unless ``force``; ``device`` is where
+    they run. ``num_threads`` ``None`` takes the target's number, else one. The rest is :class:`Protocol`'s.
+    """
+
+    target: str | None = None
+    device: str = "local"
+    num_threads: int | None = None
+    num_runs: int | None = None
+    warmup_runs: int | None = None
+    sustained_s: float | None = None
+    cpus: str = "auto"
+    force: bool = False
 
 
 @dataclass(frozen=True)

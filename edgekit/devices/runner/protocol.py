@@ -20,6 +20,7 @@ _WINDOW_S = 0.15
 _LEAST_WINDOWS = 4
 _MOST_WARM_UP_S = 10.0
 _LEAST_RUNS = 10
+_PATIENCE = 6  # times the seconds that are asked for, while there are fewer runs than that
 _MOST_RUNS = 10_000
 _TURN_S = 0.2
 _TURN_RUNS = 2
@@ -78,8 +79,9 @@ def _take_turns(options: argparse.Namespace, workers: list[Worker], emit: Callab
 def _is_done(worker: Worker, options: argparse.Namespace) -> bool:
     if options.num_runs:
         return bool(worker.count >= options.num_runs)
-    is_long = bool(worker.seconds >= options.seconds) or worker.count >= _MOST_RUNS
-    return is_long and worker.count >= _LEAST_RUNS
+    if worker.count < _LEAST_RUNS:
+        return bool(worker.seconds >= _PATIENCE * options.seconds)
+    return bool(worker.seconds >= options.seconds) or worker.count >= _MOST_RUNS
 
 
 def _sustain(options: argparse.Namespace, workers: list[Worker], emit: Callable[..., None]) -> None:
