@@ -119,6 +119,8 @@ class ExportOptions:
 
     ``keep_float`` and ``keep_int16`` name layers of an int8 export that stay float, or take int16
     activations (TFLite only): names as ``edgekit describe`` shows them, or patterns with ``*`` and ``?``.
+
+    A file that breaks a limit of the target is refused, or with ``force`` made with a warning.
     """
 
     target: str = "tflite"
@@ -136,3 +138,4 @@ class ExportOptions:
     keep_float: tuple[str, ...] = ()
     keep_int16: tuple[str, ...] = ()
     time_plan: bool = True
+    force: bool = False

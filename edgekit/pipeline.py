@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from edgekit import manifest
 from edgekit.building import Built, build_graph
+from edgekit.deployment import deploy
 from edgekit.emit import EmitOptions, Emitted, emit
 from edgekit.errors import InputError
 from edgekit.evaluation import compare, evaluate
@@ -53,11 +54,14 @@ def export(
     """Make files of ``model`` in the formats and precision of ``options``, each checked in its runtime.
 
     The files, ``manifest.json`` and ``labels.txt`` appear in ``options.out_dir`` together or not at all.
-    Raises an :class:`~edgekit.errors.EdgekitError`: InputError for what cannot be used, CheckError when a
-    file does not answer like the network or ``max_drop`` is exceeded, OutputError when it cannot be written.
+    For a microcontroller, C++ source of its file is among them.
+    Raises an :class:`~edgekit.errors.EdgekitError`: InputError for what cannot be used, UnsupportedError for
+    a file that the target refuses and ``force`` does not override, CheckError when a file does not answer
+    like the network or ``max_drop`` is exceeded, OutputError when it cannot be written.
     """
     _check_numbers(options)
-    jobs = [(target.format, target.precision(options.precision)) for target in resolve(options.target)]
+    targets = resolve(options.target)
+    jobs = [(target.format, target.precision(options.precision)) for target in targets]
     needs_int8 = any(precision == "int8" for _, precision in jobs)
     clock = _Clock()
     built = build_graph(model, options, progress)
@@ -85,6 +89,10 @@ def export(
             quantized, plan = None, None
             with clock.stage("emit"):
                 emitted = tuple(_emit(built, None, job, options, folder) for job in jobs)
+        deployments = [
+            deploy(target, item.path, force=options.force)
+            for target, item in zip(targets, emitted, strict=True)
+        ]
         with clock.stage("verify"):
             artifacts, warnings = _verify(built, quantized, data, emitted, progress)
             warnings += gate.check(emitted, progress) if gate is not None else ()
@@ -94,8 +102,14 @@ def export(
         artifacts=tuple(replace(a, path=options.out_dir / a.path.name) for a in artifacts),
         seconds=clock.finish(),
         manifest=options.out_dir / path.name,
-        warnings=(*built.warnings, *_calibration_warnings(data, needs_int8), *warnings),
+        warnings=(
+            *(refusal for one in deployments for refusal in one.warnings),
+            *built.warnings,
+            *_calibration_warnings(data, needs_int8),
+            *warnings,
+        ),
         plan=plan,
+        sources=tuple(options.out_dir / path.name for one in deployments for path in one.sources),
     )
 
 

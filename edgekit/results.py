@@ -146,7 +146,8 @@ class ExportResult:
     """What one export made, how well it agrees with the fp32 network, and where the time went.
 
     ``seconds`` has the keys of :data:`STAGES`; ``warnings`` are sentences that the user has to see, such
-    as that the weights are random. ``plan`` says which layers of int8 files are not int8, if any.
+    as that the weights are random. ``plan`` says which layers of int8 files are not int8, if any;
+    ``sources`` are C++ files that hold an artifact for a microcontroller.
     """
 
     model: str
@@ -155,14 +156,17 @@ class ExportResult:
     manifest: Path
     warnings: tuple[str, ...] = ()
     plan: MixedPlan | None = None
+    sources: tuple[Path, ...] = ()
 
     def to_json(self) -> dict[str, JSON]:
         plan: dict[str, JSON] = {} if self.plan is None else {"plan": self.plan.to_json()}
+        sources: dict[str, JSON] = {"sources": [path.as_posix() for path in self.sources]}
         return {
             "model": self.model,
             "artifacts": [artifact.to_json() for artifact in self.artifacts],
             "seconds": {stage: _rounded(self.seconds.get(stage, 0.0), 3) for stage in STAGES},
             **plan,
+            **(sources if self.sources else {}),
         }
 
 

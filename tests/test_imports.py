@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"graph", "runtimes", "images", "manifest", "model_file", "parity", "target", "devices"}),
     frozenset({"models", "capture", "quantize", "emit", "report", "measure", "micro"}),
     frozenset({"source", "evaluation", "search", "limits"}),
-    frozenset({"building", "verification", "recording"}),
+    frozenset({"building", "verification", "deployment", "recording"}),
     frozenset({"gates", "trial", "benchmarking"}),
     frozenset({"planning"}),
     frozenset({"description", "doctor", "pipeline", "scaling"}),

@@ -113,6 +113,9 @@ def _export(
         bool,
         typer.Option("--time-plan/--no-time-plan", help="Measure what layers kept for --max-drop cost."),
     ] = _DEFAULTS.time_plan,
+    force: Annotated[
+        bool, typer.Option("--force", help="Make files that the target refuses, with a warning.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Make files of a model, each checked against the fp32 network in its own runtime.
@@ -135,6 +138,7 @@ def _export(
         keep_float=tuple(keep_float or ()),
         keep_int16=tuple(keep_int16 or ()),
         time_plan=time_plan,
+        force=force,
     )
     with watch() as progress:
         result = edgekit.export(model, options, progress)
@@ -178,6 +182,9 @@ def _print(result: ExportResult) -> None:
     console.print_line()
     console.print_line(f"Compared with the fp32 network on {images} images.")
     console.print_line(f"{result.manifest} says how to feed and read the files.")
+    if result.sources:
+        names = " and ".join(path.name for path in result.sources)
+        console.print_line(f"{names} hold the same as a C++ array, with the size of its arena.")
     console.print_line(f"{result.seconds['total']:.1f} s")
 
 

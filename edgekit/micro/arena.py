@@ -153,11 +153,20 @@ _RECORD_BYTES = {
     "RESHAPE": 0,
 }
 _OTHER_RECORD_BYTES = 64
-_PER_CHANNEL = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
-_PARAMETERS_BYTES = 32  # of a convolution, as parsed from the file
+_CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
+# An operator's options as parsed from the file, and a mean's notes of its scratch memory.
+_OPTIONS_BYTES = {
+    "AVERAGE_POOL_2D": 32,
+    "CONCATENATION": 16,
+    "CONV_2D": 32,
+    "DEPTHWISE_CONV_2D": 32,
+    "FULLY_CONNECTED": 32,
+    "MAX_POOL_2D": 32,
+    "MEAN": 36,
+}
 _TENSOR_BYTES, _NODE_BYTES, _PORT_BYTES = 24, 64, 64
 _PORT_QUANTIZATION_BYTES = 32
-_INTERPRETER_BYTES = 416
+_INTERPRETER_BYTES = 380
 
 
 def _persistent_bytes(file: TfliteFile) -> int:
@@ -172,14 +181,16 @@ def _persistent_bytes(file: TfliteFile) -> int:
 
 
 def _kernel_bytes(file: TfliteFile, operator: FileOperator) -> int:
-    """An operator's record and, for each output channel, the multiplier and shift of its requantization."""
+    """An operator's records, and for each output channel the multiplier and shift that requantize it."""
     record = _aligned(_RECORD_BYTES.get(operator.code, _OTHER_RECORD_BYTES))
-    if operator.code not in _PER_CHANNEL:
+    record += _OPTIONS_BYTES.get(operator.code, 0)
+    if operator.code not in _CHANNEL_AXIS:
         return record
-    channels = file.tensors[operator.inputs[1]].num_scales
-    # A fully connected layer of one scale keeps it in its record.
-    tables = 0 if operator.code == "FULLY_CONNECTED" and channels == 1 else 2 * _aligned(4 * channels)
-    return record + _PARAMETERS_BYTES + tables
+    weights = file.tensors[operator.inputs[1]]
+    # A fully connected layer of one scale keeps it in its record; convolutions have tables even in float.
+    has_tables = operator.code != "FULLY_CONNECTED" or weights.num_scales > 1
+    tables = 2 * _aligned(4 * weights.shape[_CHANNEL_AXIS[operator.code]]) if has_tables else 0
+    return record + tables
 
 
 def _convolution_scratch(source: FileTensor, weights: FileTensor) -> int:
