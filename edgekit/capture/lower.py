@@ -23,6 +23,7 @@ __all__ = [
     "as_value",
     "avg_pool2d",
     "batch_norm",
+    "channel_shuffle",
     "clamp",
     "conv2d",
     "flatten",
@@ -30,6 +31,7 @@ __all__ = [
     "linear",
     "max_pool2d",
     "mean",
+    "narrow",
     "pad",
     "silu",
     "to_numpy",
@@ -228,6 +230,23 @@ def mean(builder: GraphBuilder, x: ir.Value, dim: Pair | None = None, keepdim: b
     """``torch.mean`` over some axes."""
     axes = list(range(len(shape_of(x)))) if dim is None else [dim] if isinstance(dim, int) else list(dim)
     return builder.op("ReduceMean", [x, builder.ints(axes)], {"keepdims": int(keepdim)})
+
+
+def narrow(builder: GraphBuilder, x: ir.Value, dim: int, start: int, length: int) -> ir.Value:
+    """``torch.narrow``."""
+    axis = dim % len(shape_of(x))
+    start %= shape_of(x)[axis]
+    ends = [builder.ints([number]) for number in (start, start + length, axis, 1)]
+    return builder.op("Slice", [x, *ends])
+
+
+def channel_shuffle(builder: GraphBuilder, x: ir.Value, groups: int) -> ir.Value:
+    """``torch.nn.functional.channel_shuffle``: the first channel of each group, then the second, …"""
+    batch, channels, *size = shape_of(x)
+    table = builder.op("Reshape", [x, builder.ints([batch, groups, channels // groups, *size])])
+    order = [0, 2, 1, *range(3, 3 + len(size))]
+    turned = builder.op("Transpose", [table], {"perm": order})
+    return builder.op("Reshape", [turned, builder.ints([batch, channels, *size])])
 
 
 def pad(

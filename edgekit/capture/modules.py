@@ -11,6 +11,7 @@ from torch import nn
 from edgekit.capture import lower
 from edgekit.capture.builder import GraphBuilder
 from edgekit.capture.lower import UntraceableError
+from edgekit.graph.values import AttributeValue
 
 __all__ = ["MODULES", "ModuleLowering", "lower_module"]
 
@@ -78,8 +79,20 @@ def _flatten(builder: GraphBuilder, module: nn.Flatten, x: ir.Value) -> ir.Value
     return lower.flatten(builder, x, module.start_dim, module.end_dim)
 
 
-def _constant_pad(builder: GraphBuilder, module: nn.ConstantPad2d, x: ir.Value) -> ir.Value:
+def _constant_pad(
+    builder: GraphBuilder, module: nn.ConstantPad2d | nn.ConstantPad3d, x: ir.Value
+) -> ir.Value:
     return lower.pad(builder, x, module.padding, value=module.value)
+
+
+def _response_norm(builder: GraphBuilder, module: nn.LocalResponseNorm, x: ir.Value) -> ir.Value:
+    attributes: dict[str, AttributeValue] = {
+        "size": module.size,
+        "alpha": module.alpha,
+        "beta": module.beta,
+        "bias": module.k,
+    }
+    return builder.op("LRN", [x], attributes)
 
 
 def _softmax(builder: GraphBuilder, module: nn.Softmax, x: ir.Value) -> ir.Value:
@@ -118,8 +131,11 @@ MODULES: dict[type[nn.Module], ModuleLowering] = {
         builder, x, module.output_size
     ),
     nn.Flatten: _flatten,
+    nn.LocalResponseNorm: _response_norm,
+    nn.ChannelShuffle: lambda builder, module, x: lower.channel_shuffle(builder, x, module.groups),
     nn.ZeroPad2d: _constant_pad,
     nn.ConstantPad2d: _constant_pad,
+    nn.ConstantPad3d: _constant_pad,
     nn.Dropout: _same,
     nn.Dropout2d: _same,
     nn.Identity: _same,

@@ -13,14 +13,19 @@ from edgekit.models.layers import ActivationKind, Tensor
 from edgekit.models.tape import Tape
 
 __all__ = [
+    "AvgPool",
     "Block",
     "Classifier",
     "ConvBlock",
     "ConvClassifier",
     "Fire",
+    "HiddenClassifier",
     "InvertedResidual",
     "MaxPool",
+    "Perceptron",
+    "ResponseNorm",
     "SeparableConv",
+    "squeeze_excite",
 ]
 
 
@@ -41,9 +46,12 @@ class ConvBlock:
     channels: int
     kernel: int
     stride: int
-    activation: ActivationKind
+    activation: ActivationKind | None
     norm: bool = True
     padded: bool = True
+    pad: int = 0
+    groups: int = 1
+    bias: bool | None = None
 
     def record(self, tape: Tape, x: Tensor) -> Tensor:
         """``conv``, ``conv_bn``, ``conv_act``."""
@@ -53,10 +61,26 @@ class ConvBlock:
             self.channels,
             self.kernel,
             self.stride,
+            groups=self.groups,
             norm=self.norm,
+            bias=self.bias,
             padded=self.padded,
+            pad=self.pad,
             activation=self.activation,
         )
+
+
+def squeeze_excite(
+    tape: Tape, x: Tensor, channels: int, activation: ActivationKind, gate: ActivationKind
+) -> Tensor:
+    """Weigh the channels of ``x`` by what ``channels`` numbers say of the image (arXiv 1709.01507).
+
+    ``se.pool``, ``se.reduce``, ``se.expand``, ``mul``.
+    """
+    y = tape.global_pool("se.pool", x)
+    y = tape.conv("se.reduce", y, channels, norm=False, activation=activation)
+    y = tape.conv("se.expand", y, x.channels, norm=False, activation=gate)
+    return tape.mul("mul", x, y)
 
 
 @dataclass(frozen=True)
@@ -84,6 +108,9 @@ class InvertedResidual:
     MobileNetV2's bottleneck (arXiv 1801.04381, table 1) without squeeze-and-excitation,
     EfficientNet's MBConv (arXiv 1905.11946, section 4) with it. ``se_ratio`` is the width of the
     squeeze as a share of the block's input; 0 is none.
+
+    MobileNetV3 (arXiv 1905.02244) states ``hidden`` channels rather than their ratio, squeezes to
+    ``se_channels`` through ReLU and gates by a hard sigmoid.
     """
 
     channels: int
@@ -92,55 +119,90 @@ class InvertedResidual:
     stride: int
     activation: ActivationKind
     se_ratio: float = 0.0
+    hidden: int = 0
+    se_channels: int = 0
 
     def record(self, tape: Tape, x: Tensor) -> Tensor:
         """``expand``, ``depthwise``, ``se.*``, ``mul``, ``project``, ``add``."""
-        hidden = x.channels * self.expand
+        hidden = self.hidden or x.channels * self.expand
         y = x
-        if self.expand != 1:
+        if hidden != x.channels:
             y = tape.conv("expand", y, hidden, activation=self.activation)
         y = tape.conv(
             "depthwise", y, hidden, self.kernel, self.stride, groups=hidden, activation=self.activation
         )
         if self.se_ratio:
-            y = self._squeeze_excite(tape, y, max(1, int(x.channels * self.se_ratio)))
+            squeezed = max(1, int(x.channels * self.se_ratio))
+            y = squeeze_excite(tape, y, squeezed, self.activation, "sigmoid")
+        if self.se_channels:
+            y = squeeze_excite(tape, y, self.se_channels, "relu", "hardsigmoid")
         y = tape.conv("project", y, self.channels)
         residual = self.stride == 1 and self.channels == x.channels
         return tape.add("add", y, x) if residual else y
 
-    def _squeeze_excite(self, tape: Tape, x: Tensor, channels: int) -> Tensor:
-        gate = tape.global_pool("se.pool", x)
-        gate = tape.conv("se.reduce", gate, channels, norm=False, activation=self.activation)
-        gate = tape.conv("se.expand", gate, x.channels, norm=False, activation="sigmoid")
-        return tape.mul("mul", x, gate)
-
 
 @dataclass(frozen=True)
 class Fire:
-    """Squeeze 1×1, then expand 1×1 and 3×3 side by side (arXiv 1602.07360, figure 2)."""
+    """Squeeze 1×1, then expand 1×1 and 3×3 side by side (arXiv 1602.07360, figure 2).
+
+    With a ``bypass`` the input is added where it has as many channels (its section 6).
+    """
 
     squeeze: int
     expand1x1: int
     expand3x3: int
+    bypass: bool = False
 
     def record(self, tape: Tape, x: Tensor) -> Tensor:
-        """``squeeze``, ``expand1x1``, ``expand3x3``, ``concat``."""
+        """``squeeze``, ``expand1x1``, ``expand3x3``, ``concat``, ``add``."""
         y = tape.conv("squeeze", x, self.squeeze, norm=False, activation="relu")
         left = tape.conv("expand1x1", y, self.expand1x1, norm=False, activation="relu")
         right = tape.conv("expand3x3", y, self.expand3x3, 3, norm=False, activation="relu")
-        return tape.concat("concat", left, right)
+        y = tape.concat("concat", left, right)
+        return tape.add("add", y, x) if self.bypass and y.channels == x.channels else y
 
 
 @dataclass(frozen=True)
 class MaxPool:
-    """Max pooling without padding; the last window may hang over the edge."""
+    """Max pooling; with ``ceil`` the last window may hang over the edge."""
+
+    kernel: int
+    stride: int
+    pad: int = 0
+    ceil: bool = False
+
+    def record(self, tape: Tape, x: Tensor) -> Tensor:
+        """``pool``."""
+        return tape.max_pool("pool", x, self.kernel, self.stride, pad=self.pad, ceil=self.ceil)
+
+
+@dataclass(frozen=True)
+class AvgPool:
+    """Average pooling without padding."""
 
     kernel: int
     stride: int
 
     def record(self, tape: Tape, x: Tensor) -> Tensor:
         """``pool``."""
-        return tape.max_pool("pool", x, self.kernel, self.stride, ceil=True)
+        return tape.avg_pool("pool", x, self.kernel, self.stride)
+
+
+@dataclass(frozen=True)
+class ResponseNorm:
+    """Local response normalization as AlexNet has it (section 3.3): n = 5, k = 2, α = 10⁻⁴, β = 0.75.
+
+    ``alpha`` is the paper's α times n.
+    """
+
+    size: int = 5
+    alpha: float = 5e-4
+    beta: float = 0.75
+    k: float = 2.0
+
+    def record(self, tape: Tape, x: Tensor) -> Tensor:
+        """``norm``."""
+        return tape.response_norm("norm", x, self.size, self.alpha, self.beta, self.k)
 
 
 @dataclass(frozen=True)
@@ -148,12 +210,53 @@ class Classifier:
     """Global average, dropout, fully connected: images to ``(num_classes,)`` logits."""
 
     num_classes: int
-    dropout: float
+    dropout: float = 0.0
 
     def record(self, tape: Tape, x: Tensor) -> Tensor:
         """``pool``, ``flatten``, ``dropout``, ``linear``."""
         y = tape.flatten("flatten", tape.global_pool("pool", x))
         return tape.linear("linear", tape.dropout("dropout", y, self.dropout), self.num_classes)
+
+
+@dataclass(frozen=True)
+class HiddenClassifier:
+    """Global average, one hidden layer, dropout, logits (MobileNetV3, arXiv 1905.02244, figure 5)."""
+
+    hidden: int
+    num_classes: int
+    activation: ActivationKind
+    dropout: float
+
+    def record(self, tape: Tape, x: Tensor) -> Tensor:
+        """``pool``, ``flatten``, ``hidden``, ``hidden_act``, ``dropout``, ``linear``."""
+        y = tape.flatten("flatten", tape.global_pool("pool", x))
+        y = tape.activation("hidden_act", tape.linear("hidden", y, self.hidden), self.activation)
+        return tape.linear("linear", tape.dropout("dropout", y, self.dropout), self.num_classes)
+
+
+@dataclass(frozen=True)
+class Perceptron:
+    """Fully connected layers on the whole image, one weight for every pixel of every channel.
+
+    Dropout stands before every layer that reads ``hidden`` ones, with ``drops_input`` before the first too.
+    """
+
+    hidden: tuple[int, ...]
+    num_classes: int
+    activation: ActivationKind
+    dropout: float = 0.0
+    drops_input: bool = False
+
+    def record(self, tape: Tape, x: Tensor) -> Tensor:
+        """``flatten``, then ``linear1``, ``linear1_act``, ``dropout1`` … up to the last ``linear``."""
+        y = tape.flatten("flatten", x)
+        if self.drops_input:
+            y = tape.dropout("dropout0", y, self.dropout)
+        for index, features in enumerate(self.hidden, start=1):
+            y = tape.linear(f"linear{index}", y, features)
+            y = tape.activation(f"linear{index}_act", y, self.activation)
+            y = tape.dropout(f"dropout{index}", y, self.dropout) if self.dropout else y
+        return tape.linear("linear", y, self.num_classes)
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,16 @@ peak: a maximum) over its blocks, a run of equal blocks taken at once. The same 
 counted on an exported graph, and must be equal, by these rules:
 
 Rows
-    One per ``Conv``, ``Gemm``, ``Add``, ``Mul``, ``Sigmoid``, ``HardSwish``, ``Concat``, ``MaxPool``,
-    ``AveragePool`` and ``GlobalAveragePool``, in the order of execution, named as the layer.
-    SiLU is two rows, ``name.sigmoid`` and ``name.mul``. No row of their own have: batch norm, ReLU
-    and ReLU6, fused into the row that produces their input; flatten, a view of it; padding, a part
-    of its convolution; dropout, absent.
+    One per ``Conv``, ``Gemm``, ``Add``, ``Mul``, ``Sigmoid``, ``HardSigmoid``, ``HardSwish``, ``Tanh``,
+    ``LRN``, ``Concat``, ``Slice``, ``Pad`` of channels, ``MaxPool``, ``AveragePool`` and
+    ``GlobalAveragePool``, in the order of execution, named as the layer. SiLU is two rows,
+    ``name.sigmoid`` and ``name.mul``; the mean of n branches is n - 1 rows ``name.add`` and
+    ``name.mul``; shuffling channels is ``name.transpose``. An average pool whose one window is the
+    whole image is a global one. No row of their own have: batch norm behind a convolution, ReLU
+    and ReLU6, fused into the row that produces their input, unless others read that too; constant
+    factors, a part of the weights; flatten, a view; padding of height and width, a part of its
+    convolution or pool; dropout and dropped paths, absent. Batch norm behind anything else is a
+    depthwise ``Conv`` with 1×1 kernels.
 Multiply-adds (``macs``)
     Of ``Conv`` and ``Gemm`` only: output elements × products summed for each. One multiply-add is one
     operation; adding a bias is none.
@@ -181,11 +186,18 @@ def _row(block: str, step: Step, site: Site, itemsize: int) -> CostRow:
     weights = step.weights * area
     return CostRow(
         f"{block}.{step.out.name}",
-        step.op,
-        (1, *shape),
+        _op(step, site),
+        (1, *(shape if step.groups == 1 else (shape[0] // step.groups, step.groups, *shape[1:]))),
         elements * itemsize,
         weights + step.other_params,
         elements * step.products * area,
         weights,
         step.biases,
     )
+
+
+def _op(step: Step, site: Site) -> str:
+    window = step.window
+    if step.op != "AveragePool" or window is None or window.pad:
+        return step.op
+    return "GlobalAveragePool" if window.kernel == site.sizes[window.source] else step.op

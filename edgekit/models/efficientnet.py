@@ -149,14 +149,14 @@ def efficientnet_lite(scale: Scale, dropout: float = 0.2) -> tuple[Unit, ...]:
 _TORCHVISION = "pytorch/vision torchvision/models/efficientnet.py"
 _TPU_LITE = "tensorflow/tpu models/official/efficientnet/lite/README.md"
 _PUBLISHED = {
-    "efficientnet_b0": Published(5_288_548, 77.692, _TORCHVISION),
-    "efficientnet_b1": Published(7_794_184, 79.838, _TORCHVISION),
-    "efficientnet_b2": Published(9_109_994, 80.608, _TORCHVISION),
+    "efficientnet_b0": Published(5_288_548, 77.692, _TORCHVISION, 93.532),
+    "efficientnet_b1": Published(7_794_184, 79.838, _TORCHVISION, 94.934),
+    "efficientnet_b2": Published(9_109_994, 80.608, _TORCHVISION, 95.310),
     "efficientnet_b3": Published(12_233_232),
-    "efficientnet_b4": Published(19_341_616, 83.384, _TORCHVISION),
-    "efficientnet_b5": Published(30_389_784, 83.444, _TORCHVISION),
+    "efficientnet_b4": Published(19_341_616, 83.384, _TORCHVISION, 96.594),
+    "efficientnet_b5": Published(30_389_784, 83.444, _TORCHVISION, 96.628),
     "efficientnet_b6": Published(43_040_704),
-    "efficientnet_b7": Published(66_347_960, 84.122, _TORCHVISION),
+    "efficientnet_b7": Published(66_347_960, 84.122, _TORCHVISION, 96.908),
     "efficientnet_lite0": Published(4_652_008, 75.1, _TPU_LITE),
     "efficientnet_lite1": Published(5_416_680, 76.7, _TPU_LITE),
     "efficientnet_lite2": Published(6_092_072, 77.6, _TPU_LITE),
@@ -168,18 +168,21 @@ _PUBLISHED = {
 def _entry(
     name: str,
     family: str,
+    year: int,
     variant: Variant,
     units: Callable[[Scale, float], tuple[Unit, ...]],
     convention: Convention,
 ) -> Entry:
     scale = Scale(width=variant.width, depth=variant.depth, resolution=variant.resolution)
-    return Entry(family, scale, lambda given: units(given, variant.dropout), _PUBLISHED[name], convention)
+    return Entry(
+        family, year, scale, lambda given: units(given, variant.dropout), _PUBLISHED[name], convention
+    )
 
 
 ENTRIES = {
-    name: _entry(name, "efficientnet", variant, efficientnet, TORCH)
+    name: _entry(name, "efficientnet", 2019, variant, efficientnet, TORCH)
     for name, variant in EFFICIENTNET_VARIANTS.items()
 } | {
-    name: _entry(name, "efficientnet_lite", variant, efficientnet_lite, TENSORFLOW)
+    name: _entry(name, "efficientnet_lite", 2020, variant, efficientnet_lite, TENSORFLOW)
     for name, variant in EFFICIENTNET_LITE_VARIANTS.items()
 }

@@ -16,21 +16,29 @@ __all__ = [
     "Activation",
     "ActivationKind",
     "Add",
+    "AvgPool",
     "BatchNorm",
     "Concat",
     "Conv",
+    "DropPath",
     "Dropout",
+    "Factor",
     "Flatten",
     "GlobalPool",
     "Layer",
     "Linear",
     "MaxPool",
+    "Mean",
     "Mul",
+    "Narrow",
+    "PadChannels",
+    "ResponseNorm",
+    "Shuffle",
     "Tensor",
     "Window",
 ]
 
-ActivationKind = Literal["relu", "relu6", "silu", "sigmoid", "hardswish"]
+ActivationKind = Literal["relu", "relu6", "silu", "sigmoid", "hardswish", "hardsigmoid", "tanh"]
 
 INPUT = ""
 """Name of a block's input."""
@@ -51,13 +59,18 @@ class Tensor(NamedTuple):
 
 
 class Window(NamedTuple):
-    """How one extent follows from another; ``kernel`` and ``stride`` are (height, width)."""
+    """How one extent follows from another; ``kernel`` and ``stride`` are (height, width).
+
+    ``padded`` is the padding of the network's convention, which leaves ``ceil(size / stride)``; without,
+    ``pad`` pixels are put on every side. ``ceil`` lets the last window hang over the edge.
+    """
 
     source: int
     kernel: tuple[int, int]
     stride: tuple[int, int]
-    padded: bool
-    ceil: bool
+    padded: bool = False
+    pad: int = 0
+    ceil: bool = False
 
 
 class Layer(Protocol):
@@ -70,19 +83,27 @@ class Layer(Protocol):
 
 
 class Conv(NamedTuple):
-    """Convolution. ``kernel`` and ``stride`` are (height, width); weights are OIHW."""
+    """Convolution over a :class:`Window`; weights are OIHW."""
 
     out: Tensor
     inputs: tuple[Tensor, ...]
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padded: bool
+    window: Window
     groups: int
     bias: bool
 
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.window.kernel
+
+    @property
+    def stride(self) -> tuple[int, int]:
+        """(vertical, horizontal)."""
+        return self.window.stride
+
 
 class BatchNorm(NamedTuple):
-    """Batch normalization of a convolution's output, folded into it when deployed."""
+    """Batch normalization: deployed, a part of the convolution before it, else a 1×1 depthwise one."""
 
     out: Tensor
     inputs: tuple[Tensor, ...]
@@ -97,13 +118,34 @@ class Activation(NamedTuple):
 
 
 class MaxPool(NamedTuple):
-    """Maximum over a window, without padding; ``ceil`` lets the last window hang over the edge."""
+    """Maximum over a window; padding is never the largest."""
 
     out: Tensor
     inputs: tuple[Tensor, ...]
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    ceil: bool
+    window: Window
+
+
+class AvgPool(NamedTuple):
+    """Average over a window; ``counts_padding`` divides by its size at the edges too."""
+
+    out: Tensor
+    inputs: tuple[Tensor, ...]
+    window: Window
+    counts_padding: bool
+
+
+class ResponseNorm(NamedTuple):
+    """Local response normalization across ``size`` neighbouring channels.
+
+    ``x / (k + alpha / size · Σ x²)^beta``: what AlexNet's paper calls α is ``alpha / size`` here.
+    """
+
+    out: Tensor
+    inputs: tuple[Tensor, ...]
+    size: int
+    alpha: float
+    beta: float
+    k: float
 
 
 class GlobalPool(NamedTuple):
@@ -134,6 +176,48 @@ class Concat(NamedTuple):
     inputs: tuple[Tensor, ...]
 
 
+class Mean(NamedTuple):
+    """Average of tensors of one shape; in training some of them are dropped (FractalNet's drop-path).
+
+    A join drops every input by itself with probability ``rate``, but never all.
+    """
+
+    out: Tensor
+    inputs: tuple[Tensor, ...]
+    rate: float
+
+
+class Factor(NamedTuple):
+    """A convolution's output times a constant, folded into it when deployed."""
+
+    out: Tensor
+    inputs: tuple[Tensor, ...]
+    value: float
+
+
+class Narrow(NamedTuple):
+    """As many channels as ``out`` has, from channel ``start`` on."""
+
+    out: Tensor
+    inputs: tuple[Tensor, ...]
+    start: int
+
+
+class PadChannels(NamedTuple):
+    """Channels of zeros behind those of the input."""
+
+    out: Tensor
+    inputs: tuple[Tensor, ...]
+
+
+class Shuffle(NamedTuple):
+    """The channels of ``groups`` equal groups by turns: the first of each, then the second of each."""
+
+    out: Tensor
+    inputs: tuple[Tensor, ...]
+    groups: int
+
+
 class Flatten(NamedTuple):
     """All axes seen as one; no copy."""
 
@@ -143,6 +227,17 @@ class Flatten(NamedTuple):
 
 class Dropout(NamedTuple):
     """Active in training only; gone when deployed."""
+
+    out: Tensor
+    inputs: tuple[Tensor, ...]
+    rate: float
+
+
+class DropPath(NamedTuple):
+    """A branch that training drops for a share ``rate`` of the images; gone when deployed.
+
+    What is kept is divided by ``1 - rate``, so that deployment needs no factor.
+    """
 
     out: Tensor
     inputs: tuple[Tensor, ...]

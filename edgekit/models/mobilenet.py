@@ -142,14 +142,16 @@ def mobilenet_v2(scale: Scale) -> tuple[Unit, ...]:
 ENTRIES = {
     "mobilenet_v1": Entry(
         "mobilenet_v1",
+        2017,
         Scale(),
         mobilenet_v1,
-        Published(4_231_976, 70.9, "tensorflow/models research/slim/nets/mobilenet_v1.md"),
+        Published(4_231_976, 70.9, "tensorflow/models research/slim/nets/mobilenet_v1.md", 89.9),
     ),
     "mobilenet_v2": Entry(
         "mobilenet_v2",
+        2018,
         Scale(),
         mobilenet_v2,
-        Published(3_504_872, 72.154, "pytorch/vision torchvision/models/mobilenetv2.py"),
+        Published(3_504_872, 72.154, "pytorch/vision torchvision/models/mobilenetv2.py", 90.822),
     ),
 }

@@ -7,12 +7,12 @@ under the layers' own dotted names (``blocks.3.expand`` is a ``Conv2d``), joined
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable
-from functools import reduce
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-from edgekit.errors import MissingExtraError
+from edgekit.errors import InputError, MissingExtraError
 
 try:
     import torch
@@ -25,16 +25,33 @@ from edgekit.models.layers import (
     Activation,
     ActivationKind,
     Add,
+    AvgPool,
     BatchNorm,
     Concat,
     Conv,
     Dropout,
+    DropPath,
+    Factor,
     Flatten,
     GlobalPool,
     Layer,
     Linear,
     MaxPool,
+    Mean,
     Mul,
+    Narrow,
+    PadChannels,
+    ResponseNorm,
+    Shuffle,
+)
+from edgekit.models.leaves import (
+    ConcatChannels,
+    DropBranch,
+    JoinPaths,
+    Multiplied,
+    NarrowChannels,
+    Product,
+    Sum,
 )
 from edgekit.models.network import Network, PlacedBlock, Site, split_padding
 
@@ -42,6 +59,7 @@ __all__ = ["BlockModule", "NetworkModule", "assemble", "build", "initialize"]
 
 _OBSERVED_IMAGES = 8
 _OBSERVED_PIXELS = 64
+_FEW_IMAGES = 2
 
 _ACTIVATIONS: dict[ActivationKind, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -49,18 +67,15 @@ _ACTIVATIONS: dict[ActivationKind, type[nn.Module]] = {
     "silu": nn.SiLU,
     "sigmoid": nn.Sigmoid,
     "hardswish": nn.Hardswish,
-}
-_JOINS: dict[type[Layer], Callable[[list[torch.Tensor]], torch.Tensor]] = {
-    Add: lambda xs: operator.add(*xs),
-    Mul: lambda xs: operator.mul(*xs),
-    Concat: lambda xs: torch.cat(xs, 1),
+    "hardsigmoid": nn.Hardsigmoid,
+    "tanh": nn.Tanh,
 }
 
 
 def _pads(layer: Conv, site: Site) -> tuple[int, int, int, int]:
     """Zeros at the left, right, top and bottom."""
-    if not layer.padded:
-        return (0, 0, 0, 0)
+    if not layer.window.padded:
+        return (layer.window.pad,) * 4
     height, width = site.sizes[layer.inputs[0].extent]
     padding = site.convention.padding
     rows = split_padding(padding, height, layer.kernel[0], layer.stride[0])
@@ -91,19 +106,46 @@ def _conv(layer: Conv, site: Site) -> nn.Module:
     )
 
 
+def _max_pool(layer: MaxPool, site: Site) -> nn.Module:
+    window = layer.window
+    return nn.MaxPool2d(window.kernel, window.stride, window.pad, ceil_mode=window.ceil)
+
+
+def _avg_pool(layer: AvgPool, site: Site) -> nn.Module:
+    window = layer.window
+    return nn.AvgPool2d(
+        window.kernel, window.stride, window.pad, window.ceil, count_include_pad=layer.counts_padding
+    )
+
+
 def _linear(layer: Linear, site: Site) -> nn.Module:
     return nn.Linear(site.shape(layer.inputs[0])[0], layer.out.channels)
+
+
+def _pad_channels(layer: PadChannels, site: Site) -> nn.Module:
+    return nn.ConstantPad3d((0, 0, 0, 0, 0, layer.out.channels - layer.inputs[0].channels), 0.0)
 
 
 _LEAVES: dict[type[Layer], Callable[[Any, Site], nn.Module]] = {
     Conv: _conv,
     BatchNorm: lambda layer, site: nn.BatchNorm2d(layer.out.channels, site.convention.bn_eps),
     Activation: lambda layer, site: _ACTIVATIONS[layer.kind](),
-    MaxPool: lambda layer, site: nn.MaxPool2d(layer.kernel, layer.stride, ceil_mode=layer.ceil),
+    MaxPool: _max_pool,
+    AvgPool: _avg_pool,
     GlobalPool: lambda layer, site: nn.AdaptiveAvgPool2d(1),
+    ResponseNorm: lambda layer, site: nn.LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k),
     Linear: _linear,
     Flatten: lambda layer, site: nn.Flatten(1),
     Dropout: lambda layer, site: nn.Dropout(layer.rate),
+    DropPath: lambda layer, site: DropBranch(layer.rate),
+    Add: lambda layer, site: Sum(),
+    Mul: lambda layer, site: Product(),
+    Mean: lambda layer, site: JoinPaths(layer.rate),
+    Concat: lambda layer, site: ConcatChannels(),
+    Factor: lambda layer, site: Multiplied(layer.value),
+    Narrow: lambda layer, site: NarrowChannels(layer.start, layer.out.channels),
+    PadChannels: _pad_channels,
+    Shuffle: lambda layer, site: nn.ChannelShuffle(layer.groups),
 }
 
 
@@ -125,8 +167,7 @@ class BlockModule(nn.Module):
         self._layers = site.structure.layers
         self._padded = set[str]()
         for layer in self._layers:
-            if type(layer) in _LEAVES:
-                _attach(self, layer.out.name, _LEAVES[type(layer)](layer, site))
+            _attach(self, layer.out.name, _LEAVES[type(layer)](layer, site))
             if isinstance(layer, Conv) and not _is_even(pads := _pads(layer, site)):
                 _attach(self, f"{layer.out.name}_pad", nn.ZeroPad2d(pads))
                 self._padded.add(layer.out.name)
@@ -135,56 +176,88 @@ class BlockModule(nn.Module):
         """NCHW float32 in and out; ``[N, features]`` after a flatten."""
         values = {INPUT: x}
         for layer in self._layers:
-            x = self._run(layer, [values[tensor.name] for tensor in layer.inputs])
+            x = self._run(layer.out.name, [values[tensor.name] for tensor in layer.inputs])
             values[layer.out.name] = x
         return x
 
-    def _run(self, layer: Layer, inputs: list[torch.Tensor]) -> torch.Tensor:
-        if type(layer) in _JOINS:
-            return _JOINS[type(layer)](inputs)
-        (x,) = inputs
-        name = layer.out.name
+    def _run(self, name: str, inputs: list[torch.Tensor]) -> torch.Tensor:
         if name in self._padded:
-            x = self.get_submodule(f"{name}_pad")(x)
-        result: torch.Tensor = self.get_submodule(name)(x)
+            inputs = [self.get_submodule(f"{name}_pad")(*inputs)]
+        result: torch.Tensor = self.get_submodule(name)(*inputs)
         return result
 
 
 class NetworkModule(nn.Module):
-    """The blocks of a network in order: ``[N, C, H, W]`` float32 to ``[N, num_classes]`` logits."""
+    """The blocks of a network in order: ``[N, C, H, W]`` float32 to ``[N, num_classes]`` logits.
+
+    In training the answers of auxiliary classifiers follow the logits, as a tuple with them.
+    """
 
     def __init__(self, blocks: Iterable[PlacedBlock]) -> None:
         super().__init__()
-        names = []
+        self._names: list[str] = []
+        self._aside = set[str]()
         for block in blocks:
             _attach(self, block.name, BlockModule(block.site))
-            names.append(block.name)
-        self._names = tuple(names)
+            self._names.append(block.name)
+            if block.aside:
+                self._aside.add(block.name)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
+    def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """The logits of a batch of preprocessed images."""
-        return reduce(lambda x, name: self.get_submodule(name)(x), self._names, image)
+        x, answers = image, []
+        for name in self._names:
+            if name not in self._aside:
+                x = self.get_submodule(name)(x)
+            elif self.training:
+                answers.append(self.get_submodule(name)(x))
+        return (x, *answers) if answers else x
 
 
-def assemble(network: Network) -> nn.Module:
-    """The module's structure in evaluation mode, its tensors on the ``meta`` device: no values yet."""
+def assemble(network: Network, *, training: bool = False) -> nn.Module:
+    """The module's structure in evaluation mode, its tensors on the ``meta`` device: no values yet.
+
+    With ``training`` it has the auxiliary classifiers, which an export has no use for.
+    """
     with torch.device("meta"):
-        return NetworkModule(network.blocks()).eval()
+        return NetworkModule(network.blocks(training=training)).eval()
 
 
-def build(network: Network, seed: int = 0) -> nn.Module:
-    """The module with random weights, in evaluation mode; equal seeds give equal weights."""
-    module = assemble(network)
-    initialize(module, network.input_shape, seed)
+def build(network: Network, seed: int = 0, *, training: bool = False) -> nn.Module:
+    """The module with random weights, in evaluation mode; equal seeds give equal weights.
+
+    With ``training`` it has the auxiliary classifiers, whose answers follow the logits in training mode.
+    """
+    module = assemble(network, training=training)
+    initialize(module, _observed_shape(network), seed)
     return module
 
 
-def initialize(module: nn.Module, input_shape: tuple[int, int, int], seed: int) -> None:
+def _observed_shape(network: Network) -> tuple[int, int, int]:
+    """Small images where the network takes them and its weights do not depend on their size."""
+    channels, height, width = network.input_shape
+    if any(_reads_pixels(block) for block in network.blocks()):
+        return network.input_shape
+    for pixels in (_OBSERVED_PIXELS, 2 * _OBSERVED_PIXELS):
+        with suppress(InputError):
+            replace(network, scale=replace(network.scale, resolution=pixels))
+            return (channels, min(height, pixels), min(width, pixels))
+    return network.input_shape
+
+
+def _reads_pixels(block: PlacedBlock) -> bool:
+    return any(
+        isinstance(layer, Linear) and block.site.sizes[layer.inputs[0].extent] != (1, 1)
+        for layer in block.site.structure.layers
+    )
+
+
+def initialize(module: nn.Module, observed_shape: tuple[int, int, int], seed: int) -> None:
     """Fill ``module`` with seeded random weights whose activations stay of order 1 at any depth.
 
     Convolutions by He's rule (arXiv 1502.01852, fan-in). Batch norm gets spread-out gains and
-    shifts, and as running statistics what it sees of seeded random images: a network that is
-    quantized or measured with random weights should have ranges like a trained one's.
+    shifts, and as running statistics what it sees of seeded random images of ``observed_shape``: a
+    network that is quantized or measured with random weights should have ranges like a trained one's.
     """
     generator = torch.Generator().manual_seed(seed)
     _materialize(module)
@@ -196,7 +269,7 @@ def initialize(module: nn.Module, input_shape: tuple[int, int, int], seed: int) 
                 leaf.reset_running_stats()
                 leaf.weight.uniform_(0.5, 1.5, generator=generator)
                 leaf.bias.normal_(0, 0.1, generator=generator)
-        _observe_statistics(module, input_shape, generator)
+        _observe_statistics(module, observed_shape, generator)
 
 
 def _materialize(module: nn.Module) -> None:
@@ -216,7 +289,7 @@ def _fill_weights(leaf: nn.Conv2d | nn.Linear, generator: torch.Generator) -> No
 
 
 def _observe_statistics(
-    module: nn.Module, input_shape: tuple[int, int, int], generator: torch.Generator
+    module: nn.Module, observed_shape: tuple[int, int, int], generator: torch.Generator
 ) -> None:
     norms = [leaf for leaf in module.modules() if isinstance(leaf, nn.BatchNorm2d)]
     if not norms:
@@ -225,7 +298,7 @@ def _observe_statistics(
     for norm in norms:
         norm.train()
         norm.momentum = None  # the running statistics become exactly those of the one batch
-    module(_random_images(input_shape, generator))
+    module(_random_images(observed_shape, generator))
     for norm in norms:
         norm.eval()
         norm.momentum = momentum
@@ -237,18 +310,19 @@ def _observe_statistics(
         norm.running_var.clamp_(min=float(norm.running_var.mean()))
 
 
-def _random_images(input_shape: tuple[int, int, int], generator: torch.Generator) -> torch.Tensor:
+def _random_images(shape: tuple[int, int, int], generator: torch.Generator) -> torch.Tensor:
     """[N, C, H, W] of noise in octaves, coarse ones stronger, each image of its own contrast and level."""
-    channels, height, width = input_shape
-    size = (min(height, _OBSERVED_PIXELS), min(width, _OBSERVED_PIXELS))
-    images = torch.zeros(_OBSERVED_IMAGES, channels, *size)
+    channels, *size = shape
+    few = max(size) > 2 * _OBSERVED_PIXELS
+    number = _FEW_IMAGES if few else _OBSERVED_IMAGES
+    images = torch.zeros(number, channels, *size)
     cells, amplitude = 4, 1.0
     while cells <= _OBSERVED_PIXELS:
-        noise = torch.randn(_OBSERVED_IMAGES, channels, cells, cells, generator=generator)
+        noise = torch.randn(number, channels, cells, cells, generator=generator)
         images += amplitude * nn.functional.interpolate(
             noise, size=size, mode="bilinear", align_corners=False
         )
         cells, amplitude = cells * 2, amplitude * 0.7
-    contrast = 0.3 + 1.2 * torch.rand(_OBSERVED_IMAGES, 1, 1, 1, generator=generator)
-    level = 0.7 * torch.randn(_OBSERVED_IMAGES, 1, 1, 1, generator=generator)
+    contrast = 0.3 + 1.2 * torch.rand(number, 1, 1, 1, generator=generator)
+    level = 0.7 * torch.randn(number, 1, 1, 1, generator=generator)
     return images / images.std() * contrast + level

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
@@ -19,6 +20,7 @@ from edgekit.models.scale import Scale
 from edgekit.models.tape import Tape
 
 __all__ = [
+    "PORTED",
     "TENSORFLOW",
     "TORCH",
     "Convention",
@@ -43,11 +45,16 @@ Padding = Literal["torch", "same"]
 
 @dataclass(frozen=True)
 class Unit:
-    """``repeat`` equal blocks in a row. A ``name`` that ends in ``.`` is numbered: ``blocks.3``."""
+    """``repeat`` equal blocks in a row. A ``name`` that ends in ``.`` is numbered: ``blocks.3``.
+
+    ``aside`` is for training alone: it reads what flows by and gives answers of its own, as auxiliary
+    classifiers do. A resolution that it is too large for leaves it out.
+    """
 
     name: str
     block: Block
     repeat: int = 1
+    aside: bool = False
 
 
 def repeated(name: str, first: Block, other: Block, repeats: int) -> tuple[Unit, ...]:
@@ -69,6 +76,8 @@ TORCH = Convention(padding="torch", bn_eps=1e-5)
 """The defaults of torch.nn."""
 TENSORFLOW = Convention(padding="same", bn_eps=1e-3)
 """What weights trained by the TensorFlow reference implementations assume."""
+PORTED = Convention(padding="torch", bn_eps=1e-3)
+"""torch's padding with TensorFlow's epsilon: networks that torch's libraries took over from there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,10 +116,11 @@ class Run(NamedTuple):
 
 
 class PlacedBlock(NamedTuple):
-    """One block in its place, by its name in the network."""
+    """One block in its place, by its name in the network; ``aside`` as of its :class:`Unit`."""
 
     name: str
     site: Site
+    aside: bool = False
 
 
 class _TooSmallError(Exception):
@@ -139,7 +149,8 @@ def _slide(window: Window, axis: int, size: int) -> int:
     if window.padded:
         steps = (size - 1) // stride
     else:
-        steps = -((kernel - size) // stride) if window.ceil else (size - kernel) // stride
+        room = size + 2 * window.pad - kernel
+        steps = -(-room // stride) if window.ceil else room // stride
     if size < stride or steps < 0:
         raise _TooSmallError
     return steps + 1
@@ -174,8 +185,8 @@ class Network:
         except _TooSmallError:
             raise InputError(
                 f"{self.name} cannot be built at resolution {self.scale.resolution}, "
-                f"its smallest is {self._smallest_resolution()}",
-                hint=f"--resolution {self._smallest_resolution()} or more",
+                f"its smallest is {(smallest := self._smallest_resolution())}",
+                hint=f"--resolution {smallest} or more",
             ) from None
 
     @property
@@ -190,19 +201,23 @@ class Network:
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
-        """The blocks in order, equal neighbours as one."""
+        """The blocks in order, equal neighbours as one; without what is for training alone."""
+        return tuple(run for run in self._all_runs if not run.unit.aside)
+
+    @cached_property
+    def _all_runs(self) -> tuple[Run, ...]:
         return tuple(_runs(self.units, self.input_shape, self.convention))
 
-    def blocks(self) -> Iterator[PlacedBlock]:
-        """Every block in order."""
+    def blocks(self, *, training: bool = False) -> Iterator[PlacedBlock]:
+        """Every block in order, with ``training`` also those that only training has."""
         numbers: Counter[str] = Counter()
-        for run in self.runs:
+        for run in self._all_runs if training else self.runs:
             for _ in range(run.repeat):
                 name = run.unit.name
                 if name.endswith("."):
                     numbers[name] += 1
                     name = f"{name}{numbers[name] - 1}"
-                yield PlacedBlock(name, run.site)
+                yield PlacedBlock(name, run.site, run.unit.aside)
 
     def with_convention(self, convention: Convention) -> Network:
         """The same network with the padding and epsilon that some weights assume."""
@@ -223,6 +238,9 @@ class Network:
 def _runs(units: tuple[Unit, ...], shape: tuple[int, int, int], convention: Convention) -> Iterator[Run]:
     channels, size = shape[0], shape[1:]
     for unit in units:
+        if unit.aside:
+            yield from _aside(unit, channels, size, convention)
+            continue
         left = unit.repeat
         while left:
             known = structure(unit.block, channels)
@@ -232,3 +250,9 @@ def _runs(units: tuple[Unit, ...], shape: tuple[int, int, int], convention: Conv
             yield Run(unit, count, site)
             channels, size = after
             left -= count
+
+
+def _aside(unit: Unit, channels: int, size: Size, convention: Convention) -> Iterator[Run]:
+    known = structure(unit.block, channels)
+    with suppress(_TooSmallError):
+        yield Run(unit, unit.repeat, Site(known, _sizes(known.windows, size), convention))

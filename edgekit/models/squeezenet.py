@@ -100,27 +100,45 @@ def scale_rows(rows: tuple[Row, ...], scale: Scale) -> tuple[Row, ...]:
 
 
 @lru_cache(maxsize=1 << 12, typed=True)  # a search meets the same scaled rows over and over
-def _unit(row: Row) -> Unit:
+def _unit(row: Row, bypass: bool) -> Unit:
     if isinstance(row, StemRow):
         stem = ConvBlock(row.channels, row.kernel, row.stride, activation="relu", norm=False, padded=False)
         return Unit("stem", stem)
     if isinstance(row, PoolRow):
-        return Unit("pools.", MaxPool(row.kernel, row.stride))
-    return Unit("blocks.", Fire(row.squeeze, row.expand1x1, row.expand3x3), row.repeats)
+        return Unit("pools.", MaxPool(row.kernel, row.stride, ceil=True))
+    return Unit("blocks.", Fire(row.squeeze, row.expand1x1, row.expand3x3, bypass), row.repeats)
 
 
-def squeezenet(rows: tuple[Row, ...], scale: Scale) -> tuple[Unit, ...]:
-    """SqueezeNet from one of the tables."""
-    units = [_unit(row) for row in scale_rows(rows, scale)]
+def squeezenet(rows: tuple[Row, ...], scale: Scale, *, bypass: bool = False) -> tuple[Unit, ...]:
+    """SqueezeNet from one of the tables; with a ``bypass`` around every fire module that keeps its channels.
+
+    Those are 3, 5, 7 and 9 of table 1, as in its section 6.
+    """
+    units = [_unit(row, bypass) for row in scale_rows(rows, scale)]
     return (*units, Unit("classifier", ConvClassifier(scale.num_classes, _DROPOUT)))
 
 
 _TORCHVISION = "pytorch/vision torchvision/models/squeezenet.py"
 ENTRIES = {
     "squeezenet1_0": Entry(
-        "squeezenet", Scale(), partial(squeezenet, SQUEEZENET_1_0), Published(1_248_424, 58.092, _TORCHVISION)
+        "squeezenet",
+        2016,
+        Scale(),
+        partial(squeezenet, SQUEEZENET_1_0),
+        Published(1_248_424, 58.092, _TORCHVISION, 80.420),
+    ),
+    "squeezenet1_0_bypass": Entry(
+        "squeezenet",
+        2016,
+        Scale(),
+        partial(squeezenet, SQUEEZENET_1_0, bypass=True),
+        Published(1_248_424, 60.4, "SqueezeNet (arXiv 1602.07360), table 3", 82.5),
     ),
     "squeezenet1_1": Entry(
-        "squeezenet", Scale(), partial(squeezenet, SQUEEZENET_1_1), Published(1_235_496, 58.178, _TORCHVISION)
+        "squeezenet",
+        2016,
+        Scale(),
+        partial(squeezenet, SQUEEZENET_1_1),
+        Published(1_235_496, 58.178, _TORCHVISION, 80.624),
     ),
 }

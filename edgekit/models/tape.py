@@ -8,16 +8,24 @@ from edgekit.models.layers import (
     Activation,
     ActivationKind,
     Add,
+    AvgPool,
     BatchNorm,
     Concat,
     Conv,
     Dropout,
+    DropPath,
+    Factor,
     Flatten,
     GlobalPool,
     Layer,
     Linear,
     MaxPool,
+    Mean,
     Mul,
+    Narrow,
+    PadChannels,
+    ResponseNorm,
+    Shuffle,
     Tensor,
     Window,
 )
@@ -51,32 +59,57 @@ class Tape:
         *,
         groups: int = 1,
         padded: bool = True,
+        pad: int = 0,
         norm: bool = True,
+        bias: bool | None = None,
         activation: ActivationKind | None = None,
     ) -> Tensor:
-        """Convolution, then batch norm (or a bias when ``norm`` is false), then an activation.
+        """Convolution, then batch norm, then an activation, if any.
 
-        They are named ``name``, ``name_bn`` and ``name_act``.
+        They are named ``name``, ``name_bn`` and ``name_act``. ``bias`` is by default what batch norm
+        leaves to do: none with ``norm``, one without. ``pad`` is for what is not ``padded``.
         """
-        window, step = _pair(kernel), _pair(stride)
-        out = Tensor(name, channels, self._extent(Window(x.extent, window, step, padded, ceil=False)))
-        self.layers.append(Conv(out, (x,), window, step, padded, groups, bias=not norm))
+        window = Window(x.extent, _pair(kernel), _pair(stride), padded, pad)
+        out = Tensor(name, channels, self._extent(window))
+        self.layers.append(Conv(out, (x,), window, groups, bias=not norm if bias is None else bias))
         if norm:
-            x, out = out, Tensor(f"{name}_bn", channels, out.extent)
-            self.layers.append(BatchNorm(out, (x,)))
+            out = self.norm(f"{name}_bn", out)
         return self.activation(f"{name}_act", out, activation) if activation else out
+
+    def norm(self, name: str, x: Tensor) -> Tensor:
+        """Batch normalization."""
+        out = x._replace(name=name)
+        self.layers.append(BatchNorm(out, (x,)))
+        return out
 
     def activation(self, name: str, x: Tensor, kind: ActivationKind) -> Tensor:
         """A pointwise nonlinearity."""
-        out = Tensor(name, x.channels, x.extent, x.flat)
+        out = x._replace(name=name)
         self.layers.append(Activation(out, (x,), kind))
         return out
 
-    def max_pool(self, name: str, x: Tensor, kernel: int, stride: int, *, ceil: bool = False) -> Tensor:
-        """Maximum over ``kernel`` × ``kernel`` windows, without padding."""
-        window, step = _pair(kernel), _pair(stride)
-        out = Tensor(name, x.channels, self._extent(Window(x.extent, window, step, padded=False, ceil=ceil)))
-        self.layers.append(MaxPool(out, (x,), window, step, ceil))
+    def response_norm(self, name: str, x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+        """Local response normalization."""
+        out = x._replace(name=name)
+        self.layers.append(ResponseNorm(out, (x,), size, alpha, beta, k))
+        return out
+
+    def max_pool(
+        self, name: str, x: Tensor, kernel: int, stride: int, *, pad: int = 0, ceil: bool = False
+    ) -> Tensor:
+        """Maximum over ``kernel`` × ``kernel`` windows."""
+        window = Window(x.extent, _pair(kernel), _pair(stride), pad=pad, ceil=ceil)
+        out = Tensor(name, x.channels, self._extent(window))
+        self.layers.append(MaxPool(out, (x,), window))
+        return out
+
+    def avg_pool(
+        self, name: str, x: Tensor, kernel: int, stride: int, *, pad: int = 0, counts_padding: bool = True
+    ) -> Tensor:
+        """Average over ``kernel`` × ``kernel`` windows."""
+        window = Window(x.extent, _pair(kernel), _pair(stride), pad=pad)
+        out = Tensor(name, x.channels, self._extent(window))
+        self.layers.append(AvgPool(out, (x,), window, counts_padding))
         return out
 
     def global_pool(self, name: str, x: Tensor) -> Tensor:
@@ -97,10 +130,40 @@ class Tape:
         self.layers.append(Mul(out, (x, y)))
         return out
 
+    def mean(self, name: str, xs: tuple[Tensor, ...], rate: float) -> Tensor:
+        """The average of ``xs``, of which training drops a share ``rate``."""
+        out = xs[0]._replace(name=name)
+        self.layers.append(Mean(out, xs, rate))
+        return out
+
+    def factor(self, name: str, x: Tensor, value: float) -> Tensor:
+        """``value`` times the output ``x`` of a convolution that nothing else reads."""
+        out = x._replace(name=name)
+        self.layers.append(Factor(out, (x,), value))
+        return out
+
     def concat(self, name: str, *xs: Tensor) -> Tensor:
         """Join along the channels."""
         out = Tensor(name, sum(x.channels for x in xs), xs[0].extent)
         self.layers.append(Concat(out, xs))
+        return out
+
+    def narrow(self, name: str, x: Tensor, start: int, channels: int) -> Tensor:
+        """``channels`` channels of ``x`` from ``start`` on."""
+        out = x._replace(name=name, channels=channels)
+        self.layers.append(Narrow(out, (x,), start))
+        return out
+
+    def pad_channels(self, name: str, x: Tensor, channels: int) -> Tensor:
+        """``x`` with zeros behind, ``channels`` in all."""
+        out = x._replace(name=name, channels=channels)
+        self.layers.append(PadChannels(out, (x,)))
+        return out
+
+    def shuffle(self, name: str, x: Tensor, groups: int) -> Tensor:
+        """The channels of ``groups`` groups by turns."""
+        out = x._replace(name=name)
+        self.layers.append(Shuffle(out, (x,), groups))
         return out
 
     def flatten(self, name: str, x: Tensor) -> Tensor:
@@ -115,6 +178,12 @@ class Tape:
         self.layers.append(Dropout(out, (x,), rate))
         return out
 
+    def drop_path(self, name: str, x: Tensor, rate: float) -> Tensor:
+        """Zeroes all of ``x`` for a share ``rate`` of the images in training."""
+        out = x._replace(name=name)
+        self.layers.append(DropPath(out, (x,), rate))
+        return out
+
     def linear(self, name: str, x: Tensor, features: int) -> Tensor:
         """Fully connected layer with a bias."""
         out = Tensor(name, features, POINT_EXTENT, flat=True)
@@ -125,7 +194,8 @@ class Tape:
         """The number of the extent that ``window`` leaves, equal windows sharing one."""
         odd = window.kernel[0] % 2 == window.kernel[1] % 2 == 1
         assert odd or not window.padded, "the two paddings leave equal sizes for odd kernels only"
-        if window.stride == (1, 1) and (window.padded or window.kernel == (1, 1)):
+        filled = window.padded or all(kernel == 2 * window.pad + 1 for kernel in window.kernel)
+        if window.stride == (1, 1) and filled:
             return window.source
         if window not in self.windows:
             self.windows.append(window)

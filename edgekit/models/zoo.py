@@ -8,35 +8,65 @@ from __future__ import annotations
 
 import importlib
 
-from edgekit.errors import UnknownNameError
+from edgekit.errors import InputError, UnknownNameError
 from edgekit.models.entry import Entry
 from edgekit.models.network import Network
 from edgekit.models.scale import Scale, check_scale
 
 __all__ = ["default_scale", "entry", "families", "family_of", "names", "network"]
 
-_MOBILENET = "edgekit.models.mobilenet"
-_EFFICIENTNET = "edgekit.models.efficientnet"
-_SQUEEZENET = "edgekit.models.squeezenet"
-_MODULES = {
-    "mobilenet_v1": _MOBILENET,
-    "mobilenet_v2": _MOBILENET,
-    "efficientnet_b0": _EFFICIENTNET,
-    "efficientnet_b1": _EFFICIENTNET,
-    "efficientnet_b2": _EFFICIENTNET,
-    "efficientnet_b3": _EFFICIENTNET,
-    "efficientnet_b4": _EFFICIENTNET,
-    "efficientnet_b5": _EFFICIENTNET,
-    "efficientnet_b6": _EFFICIENTNET,
-    "efficientnet_b7": _EFFICIENTNET,
-    "efficientnet_lite0": _EFFICIENTNET,
-    "efficientnet_lite1": _EFFICIENTNET,
-    "efficientnet_lite2": _EFFICIENTNET,
-    "efficientnet_lite3": _EFFICIENTNET,
-    "efficientnet_lite4": _EFFICIENTNET,
-    "squeezenet1_0": _SQUEEZENET,
-    "squeezenet1_1": _SQUEEZENET,
+_NAMES_OF = {
+    "lenet": ("lenet5", "lenet5_28"),
+    "alexnet": ("alexnet", "alexnet_two_towers", "zfnet"),
+    "nin": ("nin",),
+    "vgg": (
+        "vgg11",
+        "vgg11_bn",
+        "vgg13",
+        "vgg13_bn",
+        "vgg16",
+        "vgg16_bn",
+        "vgg19",
+        "vgg19_bn",
+    ),
+    "googlenet": ("googlenet",),
+    "inception_v3": ("inception_v3",),
+    "inception_v4": ("inception_v4", "inception_resnet_v2"),
+    "xception": ("xception",),
+    "cifar_resnet": ("cifar_plain20", "cifar_plain56", "cifar_resnet20", "cifar_resnet56"),
+    "resnet": ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    "preact_resnet": ("preact_resnet50", "preact_resnet101", "wrn28_10"),
+    "fractalnet": ("fractalnet20",),
+    "densenet": ("densenet121", "densenet169", "densenet201"),
+    "squeezenet": ("squeezenet1_0", "squeezenet1_0_bypass", "squeezenet1_1"),
+    "mobilenet": ("mobilenet_v1", "mobilenet_v2"),
+    "shufflenet_v2": (
+        "shufflenet_v2_x0_5",
+        "shufflenet_v2_x1_0",
+        "shufflenet_v2_x1_5",
+        "shufflenet_v2_x2_0",
+    ),
+    "mnasnet": ("mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3", "mnasnet_a1"),
+    "mobilenet_v3": ("mobilenet_v3_large", "mobilenet_v3_small"),
+    "efficientnet": (
+        *(f"efficientnet_b{number}" for number in range(8)),
+        *(f"efficientnet_lite{number}" for number in range(5)),
+    ),
 }
+"""Module of this package → the names that its ``ENTRIES`` have, in the order of the papers."""
+
+_ELSEWHERE = {
+    "cifar_resnet110_stochastic_depth": "cifar_resnet",
+    "wide_resnet50_2": "resnet",
+    "resnext50_32x4d": "resnet",
+    "se_googlenet": "googlenet",
+    "se_inception_v3": "inception_v3",
+    "se_resnet50": "resnet",
+    "se_resnext50_32x4d": "resnet",
+}
+"""Names that belong to other papers than the table they are made from."""
+
+_MODULES = {name: module for module, names in _NAMES_OF.items() for name in names} | _ELSEWHERE
 
 
 def names(family: str | None = None) -> tuple[str, ...]:
@@ -57,7 +87,7 @@ def entry(name: str) -> Entry:
     """What is known of a zoo name; :class:`UnknownNameError` offers the nearest ones."""
     if name not in _MODULES:
         raise UnknownNameError("model", name, _MODULES)
-    entries: dict[str, Entry] = importlib.import_module(_MODULES[name]).ENTRIES
+    entries: dict[str, Entry] = importlib.import_module(f"edgekit.models.{_MODULES[name]}").ENTRIES
     return entries[name]
 
 
@@ -84,7 +114,7 @@ def network(
     """The network of a zoo name at ``scale``, by default its own; the keywords replace single fields.
 
     Raises :class:`UnknownNameError` for the name and :class:`InputError` for a scale that cannot be
-    built, such as a resolution below what the strides allow.
+    built: a resolution below what the strides allow, another depth where nothing repeats.
     """
     known = entry(name)
     start = scale or known.scale
@@ -96,4 +126,9 @@ def network(
         in_channels=start.in_channels if in_channels is None else in_channels,
     )
     check_scale(chosen)
+    if chosen.depth != known.scale.depth and not known.has_depth:
+        raise InputError(
+            f"{name} has no depth to scale, depth is {chosen.depth:g}",
+            hint="its blocks all differ: --width and --resolution scale it",
+        )
     return Network(name, known.family, chosen, known.units(chosen), known.convention)

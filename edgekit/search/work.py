@@ -12,17 +12,25 @@ from functools import lru_cache
 from operator import mul
 
 from edgekit.models.cost import activation_itemsize, weight_bytes
+from edgekit.models.deployed import steps_of
 from edgekit.models.layers import (
     POINT_EXTENT,
     Activation,
     Add,
+    AvgPool,
+    BatchNorm,
     Concat,
     Conv,
     GlobalPool,
     Layer,
     Linear,
     MaxPool,
+    Mean,
     Mul,
+    Narrow,
+    PadChannels,
+    ResponseNorm,
+    Shuffle,
     Tensor,
 )
 from edgekit.models.network import Network, Structure
@@ -58,8 +66,19 @@ KINDS = (
 Prices = tuple[float, ...]
 """Nanoseconds for a unit of each of :data:`KINDS`, in that order."""
 
-_ELEMENTWISE = (Add, Mul, Concat, MaxPool, GlobalPool)
-_GATES = {"silu": 2, "sigmoid": 1, "hardswish": 1}
+_ELEMENTWISE = (
+    Add,
+    AvgPool,
+    Concat,
+    GlobalPool,
+    MaxPool,
+    Mul,
+    Narrow,
+    PadChannels,
+    ResponseNorm,
+    Shuffle,
+)
+_GATES = {"silu": 2, "sigmoid": 1, "hardswish": 1, "hardsigmoid": 1, "tanh": 1}
 
 
 def work(network: Network, precision: Precision) -> tuple[float, ...]:
@@ -92,6 +111,7 @@ def _priced(structure: Structure, precision: Precision, prices: Prices) -> tuple
 def _forms(structure: Structure, precision: Precision) -> tuple[tuple[float, ...], ...]:
     """For each kind, its factor of each extent's area."""
     sums: dict[str, Counter[int]] = {kind: Counter() for kind in KINDS}
+    deployed = {step.out.name for step in steps_of(structure)}
     for layer in structure.layers:
         if isinstance(layer, Conv):
             _add_conv(sums, layer, precision)
@@ -101,6 +121,12 @@ def _forms(structure: Structure, precision: Precision) -> tuple[tuple[float, ...
             _add_elementwise(sums, layer, 1, precision)
         elif isinstance(layer, Activation) and layer.kind in _GATES:
             _add_elementwise(sums, layer, _GATES[layer.kind], precision)
+        elif isinstance(layer, Mean):
+            _add_elementwise(sums, layer, len(layer.inputs), precision)
+        elif isinstance(layer, BatchNorm) and layer.out.name in deployed:
+            _add_norm(sums, layer, precision)
+        elif isinstance(layer, Activation) and layer.out.name in deployed:
+            _add_elementwise(sums, layer, 1, precision)
     extents = len(structure.windows) + 2
     return tuple(tuple(float(sums[kind][extent]) for extent in range(extents)) for kind in KINDS)
 
@@ -114,6 +140,16 @@ def _add_conv(sums: dict[str, Counter[int]], layer: Conv, precision: Precision) 
     elif layer.kernel != (1, 1):
         sums["convolution_mac"][layer.out.extent] += macs
     sums["weight_byte"][POINT_EXTENT] += weight_bytes(macs, layer.out.channels, precision)
+    _add_traffic(sums["activation_byte"], (layer.out, *layer.inputs), precision)
+    sums["operator"][POINT_EXTENT] += 1
+
+
+def _add_norm(sums: dict[str, Counter[int]], layer: BatchNorm, precision: Precision) -> None:
+    """Batch norm behind no convolution is a depthwise one with 1×1 kernels."""
+    channels = layer.out.channels
+    for kind in ("mac", "depthwise_mac"):
+        sums[kind][layer.out.extent] += channels
+    sums["weight_byte"][POINT_EXTENT] += weight_bytes(channels, channels, precision)
     _add_traffic(sums["activation_byte"], (layer.out, *layer.inputs), precision)
     sums["operator"][POINT_EXTENT] += 1
 

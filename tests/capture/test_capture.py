@@ -17,6 +17,7 @@ from edgekit.capture import capture, load_onnx
 from edgekit.errors import InputError, UnsupportedError, WeightsError
 from edgekit.graph.values import array_of
 from edgekit.models import module, zoo
+from small_networks import representatives, tiny
 
 RelativeError = Callable[[ir.Model, nn.Module], float]
 
@@ -58,9 +59,9 @@ def assert_same(first: ir.Model, second: ir.Model) -> None:
         np.testing.assert_array_equal(left, right, err_msg=name)
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", representatives())
 def test_zoo_graphs_equal_their_modules(name: str, relative_error: RelativeError) -> None:
-    network = zoo.network(name, width=0.25, resolution=64, num_classes=10)
+    network = tiny(name)
     built = module.build(network)
     model = capture(built, (1, *network.input_shape), method="fx")
     assert relative_error(model, built) < TOLERANCE
@@ -73,9 +74,20 @@ def test_default_scale(name: str, relative_error: RelativeError) -> None:
     assert relative_error(capture(built, (1, *network.input_shape)), built) < TOLERANCE
 
 
-@pytest.mark.parametrize("family", zoo.families())
-def test_both_captures_agree_on_families(family: str) -> None:
-    network = zoo.network(zoo.names(family)[0], width=0.25, depth=0.3, resolution=64, num_classes=10)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cifar_resnet20",
+        "squeezenet1_0",
+        "mobilenet_v1",
+        "mobilenet_v2",
+        "shufflenet_v2_x0_5",
+        "efficientnet_b0",
+        "efficientnet_lite0",
+    ],
+)
+def test_both_captures_agree_on_families(name: str) -> None:
+    network = tiny(name)
     built = module.build(network)
     shape = (1, *network.input_shape)
     assert_same(capture(built, shape, method="fx"), capture(built, shape, method="export"))

@@ -25,7 +25,7 @@ from edgekit.runtimes.onnx_coverage import integer_coverage as onnx_coverage
 from edgekit.runtimes.openvino import integer_coverage as openvino_coverage
 
 SIDE = 64
-FIRST_OF_FAMILIES = [zoo.names(family)[0] for family in zoo.families()]
+FIRST_OF_FAMILIES = ["mobilenet_v1", "mobilenet_v2", "efficientnet_b0", "efficientnet_lite0", "squeezenet1_0"]
 IMAGES = np.random.default_rng(0).standard_normal((2, 3, SIDE, SIDE)).astype(np.float32)
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml"}
 RELATIVE_ERROR: dict[Precision, float] = {"fp32": 1e-4, "fp16": 1e-2, "dynamic": 0.2}

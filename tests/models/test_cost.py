@@ -17,9 +17,15 @@ from edgekit.models.module import assemble
 from edgekit.models.network import Network, Unit
 from edgekit.models.scale import Scale
 from edgekit.options import PRECISIONS, Precision
+from small_networks import SMALLEST, representatives
+
+
+def at(resolution: int) -> dict[str, float]:
+    return {"resolution": resolution}
+
 
 VARIANTS: list[tuple[str, dict[str, float]]] = [
-    *((name, {"resolution": 64, "depth": min(1.0, zoo.default_scale(name).depth)}) for name in zoo.names()),
+    *((name, at(max(64, SMALLEST.get(name, 17)))) for name in representatives()),
     ("mobilenet_v1", {"width": 0.25, "depth": 2.0, "resolution": 49}),
     ("mobilenet_v2", {"width": 1.4, "num_classes": 7, "resolution": 130}),
     ("efficientnet_b0", {"width": 0.3, "depth": 0.5, "in_channels": 1, "resolution": 33}),
@@ -44,7 +50,23 @@ class Counted:
     shapes: list[tuple[int, ...]] | None = None
 
 
-FUSED = (nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.Dropout, nn.Flatten, nn.ZeroPad2d)
+ABSENT = (nn.Dropout, nn.Flatten, nn.ZeroPad2d)
+CLAMPS = (nn.ReLU, nn.ReLU6)
+
+
+def is_fused(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
+    """Whether the node is a part of the layer before it, by what the module before it is."""
+    leaf = modules[str(node.target)] if node.op == "call_module" else None
+    before = node.all_input_nodes[0]
+    layer = modules.get(str(before.target)) if before.op == "call_module" else None
+    if isinstance(leaf, nn.BatchNorm2d) or (node.target is operator.mul and not is_product(node)):
+        return isinstance(layer, nn.Conv2d) and len(before.users) == 1
+    return isinstance(leaf, ABSENT) or (isinstance(leaf, CLAMPS) and len(before.users) == 1)
+
+
+def is_product(node: fx.Node) -> bool:
+    """Of two tensors, not with a constant."""
+    return node.target is operator.mul and len(node.all_input_nodes) == 2
 
 
 class Shapes(fx.Interpreter):
@@ -79,10 +101,13 @@ def count(network: Network) -> Counted:
             continue
         leaf = modules[node.target] if node.op == "call_module" else None
         reads = [tensor[other] for other in node.all_input_nodes]
-        if isinstance(leaf, FUSED):
+        if is_fused(node, modules):
             tensor[node] = reads[0]
             continue
-        assert leaf is not None or node.target in (operator.add, operator.mul, torch.cat)
+        assert leaf is not None or node.target in (operator.add, operator.mul, torch.cat, torch.narrow)
+        shape = shapes.shapes[node]
+        if isinstance(leaf, nn.ChannelShuffle):
+            shape = (1, shape[1] // leaf.groups, leaf.groups, *shape[2:])
         size, outputs = math.prod(shapes.shapes[node]), [node.name]
         if isinstance(leaf, nn.SiLU):
             made.append((f"{node.name}.gate", reads, size))
@@ -90,7 +115,11 @@ def count(network: Network) -> Counted:
         made.append((node.name, reads, size))
         tensor[node] = node.name
         assert result.shapes is not None
-        result.shapes.extend([shapes.shapes[node]] * len(outputs))
+        result.shapes.extend([shape] * len(outputs))
+        if isinstance(leaf, nn.BatchNorm2d):
+            result.weights += shape[1]
+            result.biases += shape[1]
+            result.macs += size
         if isinstance(leaf, nn.Conv2d | nn.Linear):
             result.weights += leaf.weight.numel()
             result.biases += leaf.weight.shape[0]

@@ -94,6 +94,9 @@ RULES = (
     Rule("huggingface/pytorch-image-models", with_norm_twice, lambda figure: 5.0),
 )
 
+FAMILIES = ("mobilenet_v1", "mobilenet_v2", "squeezenet", "efficientnet", "efficientnet_lite")
+"""Families whose figures come from many sources; torchvision alone counts the others by one rule."""
+
 OTHER_NETWORKS = re.compile(r"imgclsmob|_b8\.|_1[12]0d\.|_100h\.")
 """imgclsmob counts by a rule of its own and does not round channels to 8; timm's are other architectures."""
 
@@ -133,7 +136,7 @@ def network_name(row: Row) -> str:
 def published(shared: Path) -> Iterator[Row]:
     with (shared / "reference" / "imagenet_accuracy.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if row["family"] in zoo.families() and row["macs_m"]:
+            if row["family"] in FAMILIES and row["macs_m"]:
                 yield row
 
 
@@ -170,6 +173,29 @@ def test_multiply_adds_are_the_published_ones(shared_dir: Path) -> None:
         checked += 1
     assert [each for each in misfits if each] == []
     assert checked >= 100
+
+
+def without_norms(found: Cost) -> int:
+    """torchvision does not count batch norm, which behind no convolution is a depthwise one of ours."""
+    norms = [row for row in found.layers() if row.op == "Conv" and row.weights == row.output_shape[1]]
+    return found.macs - sum(row.macs for row in norms)
+
+
+def test_torchvisions_figures_of_all_its_networks_are_ours(shared_dir: Path) -> None:
+    """Printed as whole millions, cut; `ResNeXt50_32X4D IMAGENET1K_V1` is resnext50_32x4d."""
+    names = {re.sub(r"[^a-z0-9]", "", name): name for name in zoo.names()}
+    checked = set()
+    with (shared_dir / "reference" / "imagenet_accuracy.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            name = names.get(re.sub(r"[^a-z0-9]", "", row["variant"].split()[0].lower()))
+            is_torchvisions = row["source"].startswith("pytorch/vision")
+            if name is None or not is_torchvisions or row["variant"].endswith("V2"):
+                continue
+            found = cost(zoo.network(name, resolution=int(row["resolution"])))
+            assert abs(without_norms(found) / 1e6 - float(row["macs_m"])) <= 1, name
+            checked.add(zoo.family_of(name))
+    assert {"alexnet", "vgg", "googlenet", "inception", "resnet", "resnext", "wide_resnet"} <= checked
+    assert {"densenet", "mnasnet", "shufflenet_v2", "mobilenet_v3"} <= checked
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from edgekit.models import zoo
 from edgekit.search import accuracy
 from edgekit.search.accuracy import Law, Point, laws, network_of, point_of, predict
 from edgekit.search.accuracy_fit import fit_laws, leave_one_out, rank_correlation
+from edgekit.search.space import SPACES
 
 OWN_SLOPES = [law for law in laws() if law.kind != "borrowed"]
 MOST_ERROR = {"mobilenet_v1": 0.4, "mobilenet_v2": 0.4, "efficientnet_b0": 0.3, "efficientnet_lite0": 0.3}
@@ -23,10 +24,17 @@ fitted = pytest.mark.parametrize("law", OWN_SLOPES, ids=lambda law: law.referenc
 
 
 def test_every_network_of_the_search_has_a_law() -> None:
-    for name in zoo.names():
+    for name in (space.model for space in SPACES):
         law = accuracy.law_of(name)
         assert law is not None
         assert zoo.family_of(law.reference) == zoo.family_of(name)
+
+
+def test_networks_without_a_law_are_neither_predicted_nor_searched() -> None:
+    assert predict(zoo.network("resnet50")) is None
+    assert {zoo.family_of(space.model) for space in SPACES} == {
+        zoo.family_of(law.reference) for law in laws()
+    }
 
 
 def test_the_stored_coefficients_are_the_fit_to_the_stored_rows() -> None:
