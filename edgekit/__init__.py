@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from edgekit.description import describe
     from edgekit.measure.session import BenchmarkOptions
     from edgekit.pipeline import compare, evaluate, export
+    from edgekit.profiling import ProfileOptions, profile
     from edgekit.scaling import ScaleOptions, scale
     from edgekit.source import build
 
 __all__ = [
     "BenchmarkOptions",
     "ExportOptions",
+    "ProfileOptions",
     "ScaleChange",
     "ScaleOptions",
     "__version__",
@@ -35,6 +37,7 @@ __all__ = [
     "describe",
     "evaluate",
     "export",
+    "profile",
     "scale",
 ]
 
@@ -42,6 +45,7 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "BenchmarkOptions": "edgekit.measure.session",
+    "ProfileOptions": "edgekit.profiling",
     "ScaleOptions": "edgekit.scaling",
     "benchmark": "edgekit.benchmarking",
     "build": "edgekit.source",
@@ -49,6 +53,7 @@ _LAZY = {
     "describe": "edgekit.description",
     "evaluate": "edgekit.pipeline",
     "export": "edgekit.pipeline",
+    "profile": "edgekit.profiling",
     "scale": "edgekit.scaling",
 }
 

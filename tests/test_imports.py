@@ -25,20 +25,20 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"options", "files"}),
     frozenset({"latency_model", "results", "resources"}),
     frozenset({"graph", "runtimes", "images", "manifest", "model_file", "parity", "target", "devices"}),
-    frozenset({"models", "capture", "quantize", "emit", "report", "measure", "micro"}),
+    frozenset({"models", "capture", "quantize", "emit", "report", "measure", "micro", "profilers"}),
     frozenset({"source", "evaluation", "search", "limits"}),
     frozenset({"building", "verification", "deployment", "recording"}),
     frozenset({"gates", "trial", "benchmarking"}),
     frozenset({"planning"}),
     frozenset({"description", "doctor", "pipeline", "scaling"}),
-    frozenset({"measured_scaling"}),
+    frozenset({"measured_scaling", "profiling"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )
 """Components from the bottom up. Each imports those below its layer, and itself, and no sibling."""
 
 OWNERS: dict[str, tuple[str, ...]] = {
-    "torch": ("models.module", "models.weights", "capture"),
+    "torch": ("models.module", "models.leaves", "models.weights", "capture"),
     "onnxruntime": ("runtimes.onnx", "runtimes.onnx_coverage", "graph.run"),
     "openvino": ("runtimes.openvino", "emit.openvino"),
     "ai_edge_litert": ("runtimes.tflite", "runtimes.tflite_file", "emit.tflite"),

@@ -57,9 +57,12 @@ def open_session(
     num_threads: int = 1,
     *,
     optimized_path: Path | None = None,
+    profile_prefix: Path | None = None,
     settings: Mapping[str, str] | None = None,
 ) -> Any:  # onnxruntime has no type stubs
     """A CPU session; with ``optimized_path`` it also saves the graph as onnxruntime will execute it.
+
+    With ``profile_prefix`` its ``end_profiling()`` writes a file whose path begins so.
 
     Worker threads stop spinning when a run ends: otherwise they would slow down whatever is measured
     next in the same process. ``settings`` are session configuration entries of onnxruntime.
@@ -76,6 +79,9 @@ def open_session(
         options.add_session_config_entry(key, value)
     if optimized_path is not None:
         options.optimized_model_filepath = str(optimized_path)
+    if profile_prefix is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile_prefix)
     refusals = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf)
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

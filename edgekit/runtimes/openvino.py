@@ -29,10 +29,10 @@ class OpenvinoRunner(Runner):
 
     runtime = "openvino"
 
-    def __init__(self, path: Path, num_threads: int = 1) -> None:
+    def __init__(self, path: Path, num_threads: int = 1, *, profile: bool = False) -> None:
         openvino = import_openvino()
         model = _read_file(path)
-        compiled = _compile(path, model, num_threads)
+        self._compiled = compiled = _compile(path, model, num_threads, profile=profile)
         self._request = compiled.create_infer_request()
         inputs = [_port(port, model) for port in compiled.inputs]
         outputs = [_port(port, model) for port in compiled.outputs]
@@ -41,6 +41,14 @@ class OpenvinoRunner(Runner):
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         results = self._request.infer(dict(feeds), share_inputs=True)
         return {port.name: np.array(results[index]) for index, port in enumerate(self.outputs)}
+
+    def counters(self) -> list[Any]:
+        """What each node of the last run took, for a runner that profiles."""
+        return list(self._request.profiling_info)
+
+    def executed_graph(self) -> list[Any]:
+        """The nodes that the plugin made of the file."""
+        return list(self._compiled.get_runtime_model().get_ordered_ops())
 
 
 def load(path: Path, num_threads: int = 1) -> OpenvinoRunner:
@@ -67,13 +75,15 @@ def _read_file(path: Path) -> Any:  # openvino's types are those of its C++ core
         return openvino.Core().read_model(str(path))
 
 
-def _compile(path: Path, model: Any, num_threads: int) -> Any:
+def _compile(path: Path, model: Any, num_threads: int, *, profile: bool = False) -> Any:
     """The model compiled for the CPU, computing in float32 where it does not compute in integers.
 
     ``INFERENCE_PRECISION_HINT`` is set because OpenVINO would otherwise use bfloat16 on CPUs that have
     AMX, and an fp32 file would answer differently on different machines.
     """
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": check_num_threads(num_threads)}
+    if profile:
+        settings["PERF_COUNT"] = True
     with _file_errors(path):
         return import_openvino().Core().compile_model(model, "CPU", settings)
 

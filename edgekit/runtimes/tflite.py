@@ -16,7 +16,7 @@ import numpy as np
 from edgekit.errors import MissingExtraError, ModelFileError
 from edgekit.runtimes.base import Array, Port, Runner, check_num_threads, readable_file
 
-__all__ = ["DelegationReport", "TfliteRunner", "delegated", "load"]
+__all__ = ["DelegationReport", "TfliteRunner", "delegated", "load", "muted_stderr"]
 
 _STDERR = 2
 _DELEGATE = "DELEGATE"
@@ -32,7 +32,7 @@ def _interpreter_module() -> Any:
 
 
 @contextmanager
-def _muted_stderr() -> Iterator[None]:
+def muted_stderr() -> Iterator[None]:
     """Keep native code from announcing its delegate on the application's stderr; it knows no log level."""
     try:
         saved = os.dup(_STDERR)
@@ -54,7 +54,7 @@ def _open(path: Path, num_threads: int) -> Any:
     readable_file(path)
     module = _interpreter_module()
     try:
-        with _muted_stderr():
+        with muted_stderr():
             interpreter = module.Interpreter(model_path=str(path), num_threads=num_threads)
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as exc:

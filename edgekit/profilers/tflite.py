@@ -1,0 +1,143 @@
+"""Profiling ``.tflite`` files: LiteRT's events, each with the operator of the file that it executes.
+
+XNNPACK names its kernels, not the file's operators, but runs them in the file's order. So events and
+operators are aligned in order, by which kernels may execute which operator; an operator without an event
+was fused into another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from edgekit.profilers.base import WARM_UP_RUNS, Operator, Profile, convolution_macs, medians, random_input
+from edgekit.profilers.litert import Event, ProfilingSession
+from edgekit.runtimes import tflite_file
+from edgekit.runtimes.tflite import TfliteRunner
+from edgekit.runtimes.tflite_file import FileOperator, TfliteFile
+
+__all__ = ["align", "profile"]
+
+_KERNELS = {
+    "CONV_2D": ("Convolution", "Fully Connected", "Dynamic Fully Connected", "Batch Matrix Multiply"),
+    "DEPTHWISE_CONV_2D": ("Convolution",),
+    "TRANSPOSE_CONV": ("Deconvolution",),
+    "FULLY_CONNECTED": ("Fully Connected", "Dynamic Fully Connected", "Batch Matrix Multiply"),
+    "MUL": ("Multiply",),
+    "SUB": ("Subtract",),
+    "DIV": ("Divide",),
+    "MEAN": ("Mean", "Global Average Pooling"),
+    "AVERAGE_POOL_2D": ("Average Pooling",),
+    "MAX_POOL_2D": ("Max Pooling",),
+    "PAD": ("Constant Pad",),
+    "PADV2": ("Constant Pad",),
+    "RESHAPE": ("Static Reshape", "Copy"),
+    "SLICE": ("Static Slice", "Slice"),
+    "LOGISTIC": ("Sigmoid",),
+    "HARD_SWISH": ("HardSwish",),
+    "QUANTIZE": ("Convert",),
+    "DEQUANTIZE": ("Convert",),
+    "RESIZE_BILINEAR": ("Resize Bilinear", "Static Resize Bilinear"),
+    "DEPTH_TO_SPACE": ("Depth To Space",),
+    "RELU": ("Clamp",),
+    "RELU6": ("Clamp",),
+    "RELU_N1_TO_1": ("Clamp",),
+    "PRELU": ("PReLU",),
+    "LEAKY_RELU": ("Leaky ReLU",),
+}
+"""Operator → how the names of XNNPACK's kernels for it begin; another operator has its own name's."""
+_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+_STEM = 5
+_NEVER = 10**6
+
+
+def profile(path: Path, num_threads: int, num_runs: int) -> Profile:
+    """Profile a file on the CPU with the XNNPACK delegate, as LiteRT runs it by default."""
+    runner = TfliteRunner(path, num_threads)
+    session = ProfilingSession(path, num_threads)
+    try:
+        for index, port in enumerate(runner.inputs):
+            session.write(index, random_input(port))
+        for _ in range(WARM_UP_RUNS):
+            session.run()
+        runs = [session.run() for _ in range(num_runs)]
+    finally:
+        session.close()
+    times_ms = medians([[event.ms for event in run] for run in runs])
+    events = [event._replace(ms=ms) for event, ms in zip(runs[0], times_ms, strict=True)]
+    file = tflite_file.read(path)
+    operators = tuple(
+        _operator(event, one, file) for event, one in zip(events, align(events, file.operators), strict=True)
+    )
+    return Profile(operators, "tflite", version("ai-edge-litert"), num_runs)
+
+
+def align(events: Sequence[Event], operators: Sequence[FileOperator]) -> list[FileOperator | None]:
+    """For each event the operator that it executes, None for one that the runtime added.
+
+    The alignment keeps the order and leaves out as few of both as possible.
+    """
+    # left_out[i][j]: the fewest that have to be left out of the events from i and the operators from j on.
+    left_out = [
+        [len(events) - i + len(operators) - j for j in range(len(operators) + 1)]
+        for i in range(len(events) + 1)
+    ]
+    for i in range(len(events) - 1, -1, -1):
+        for j in range(len(operators) - 1, -1, -1):
+            left_out[i][j] = min(
+                left_out[i][j + 1] + 1,
+                left_out[i + 1][j] + 1,
+                left_out[i + 1][j + 1] if _executes(events[i], operators[j]) else _NEVER,
+            )
+    return list(_matches(left_out, events, operators))
+
+
+def _matches(
+    left_out: Sequence[Sequence[int]], events: Sequence[Event], operators: Sequence[FileOperator]
+) -> Iterator[FileOperator | None]:
+    j = 0
+    for i, event in enumerate(events):
+        while (
+            j < len(operators)
+            and left_out[i][j] == left_out[i][j + 1] + 1
+            and not (_executes(event, operators[j]) and left_out[i][j] == left_out[i + 1][j + 1])
+        ):
+            j += 1
+        if j < len(operators) and _executes(event, operators[j]) and left_out[i][j] == left_out[i + 1][j + 1]:
+            yield operators[j]
+            j += 1
+        else:
+            yield None
+
+
+def _executes(event: Event, operator: FileOperator) -> bool:
+    if not event.delegated:
+        return event.kernel == operator.code
+    if operator.code in _KERNELS:
+        return event.kernel.startswith(_KERNELS[operator.code])
+    return event.kernel.upper().startswith(operator.code.split("_")[0][:_STEM])
+
+
+def _operator(event: Event, operator: FileOperator | None, file: TfliteFile) -> Operator:
+    if operator is None:
+        return Operator(event.name, event.kernel, event.ms, 0, None, event.delegated)
+    tensors = [file.tensors[index] for index in (*operator.inputs, *operator.outputs) if index >= 0]
+    return Operator(
+        file.tensors[operator.outputs[0]].name,
+        event.kernel,
+        event.ms,
+        _macs(operator, file),
+        sum(tensor.size_bytes for tensor in tensors),
+        event.delegated,
+    )
+
+
+def _macs(operator: FileOperator, file: TfliteFile) -> int:
+    if operator.code not in _WEIGHTED:
+        return 0
+    output = file.tensors[operator.outputs[0]].shape
+    if operator.code == "TRANSPOSE_CONV":
+        _, weights, image = (file.tensors[index].shape for index in operator.inputs[:3])
+        return convolution_macs(image, weights, weights[-1])
+    return convolution_macs(output, file.tensors[operator.inputs[1]].shape, output[-1])

@@ -1,0 +1,124 @@
+"""Profiles against the network's own counts, in all three runtimes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from edgekit.errors import ModelFileError
+from edgekit.models import zoo
+from edgekit.models.cost import cost
+from edgekit.options import Format, Precision
+from edgekit.profilers import Roofline, layer_of, measure_roofline, profile_file
+from edgekit.profilers.litert import Event
+from edgekit.profilers.tflite import align
+from edgekit.runtimes.tflite_file import FileOperator
+from edgekit.trial import make_trial
+
+FORMATS: tuple[Format, ...] = ("tflite", "onnx", "openvino")
+NETWORK = zoo.network("mobilenet_v2", width=0.35, resolution=96)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("profiled")
+
+
+@cache
+def made(folder: Path, format_: Format, precision: Precision) -> Path:
+    return make_trial(NETWORK, format_, precision, folder)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_multiply_adds_are_those_of_the_network(folder: Path, format_: Format, precision: Precision) -> None:
+    """The runtime fuses, reorders and converts, but every multiply-add belongs to one operator."""
+    found = profile_file(made(folder, format_, precision), num_runs=3)
+    assert sum(one.macs or 0 for one in found.operators) == cost(NETWORK).macs
+    assert found.total_ms > 0
+    assert all(one.ms >= 0 and one.delegated for one in found.operators)
+    assert all(one.moved_bytes for one in found.operators if one.macs)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_each_layer_that_multiplies_is_found_by_its_name(folder: Path, format_: Format) -> None:
+    rows = {row.name: row.macs for row in cost(NETWORK).layers() if row.macs}
+    last = list(rows)[-1]
+    found = profile_file(made(folder, format_, "int8"), num_runs=2)
+    counted = {layer_of(one.name, rows) or last: one.macs for one in found.operators if one.macs}
+    assert counted == rows
+
+
+def test_a_file_of_no_runtime(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"x")
+    with pytest.raises(ModelFileError, match="has no profiler"):
+        profile_file(tmp_path / "model.bin")
+
+
+@pytest.mark.parametrize("suffix", [".tflite", ".onnx"])
+def test_a_damaged_file(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"model{suffix}"
+    path.write_bytes(b"nonsense")
+    with pytest.raises(ModelFileError, match="cannot load"):
+        profile_file(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("blocks.1.expand", "blocks.1.expand"),
+        ("blocks.1.expand_act", "blocks.1.expand"),
+        ("blocks.1", None),
+        ("blocks.10.expand", None),
+        ("stem/WithoutBiases", "stem"),
+    ],
+)
+def test_names_of_operators_begin_with_their_layer(name: str, layer: str | None) -> None:
+    assert layer_of(name, ("stem", "blocks.1.expand")) == layer
+
+
+def operators(*codes: str) -> list[FileOperator]:
+    return [FileOperator(code, 1, (), (index,)) for index, code in enumerate(codes)]
+
+
+def events(*kernels: str) -> list[Event]:
+    return [Event(kernel, "", 1.0, delegated=True) for kernel in kernels]
+
+
+@pytest.mark.parametrize(
+    ("kernels", "codes", "expected"),
+    [
+        (["Convolution (NHWC, F32) IGEMM", "Add (ND)"], ["CONV_2D", "ADD"], [0, 1]),
+        (["Convolution (NHWC, F32) IGEMM"], ["PAD", "CONV_2D", "RELU6"], [1]),  # fused on both sides
+        (["Transpose (ND)", "Fully Connected (NC, F32) GEMM"], ["FULLY_CONNECTED"], [None, 0]),  # added
+        (
+            ["Fully Connected (NC, QS8) GEMM", "Convolution (NHWC, QC8) DWConv"],
+            ["CONV_2D", "DEPTHWISE_CONV_2D"],
+            [0, 1],
+        ),
+        (["Add (ND)"], ["ADD", "CONV_2D", "ADD"], [0]),
+    ],
+)
+def test_events_and_operators_are_aligned_in_order(
+    kernels: Sequence[str], codes: Sequence[str], expected: Sequence[int | None]
+) -> None:
+    given = operators(*codes)
+    found = align(events(*kernels), given)
+    assert [None if one is None else given.index(one) for one in found] == expected
+
+
+def test_a_roofline_is_the_lower_of_two_limits() -> None:
+    roofline = Roofline(peak_gmacs_per_s=100.0, bandwidth_gb_per_s=10.0)
+    assert roofline.limit_gmacs_per_s(macs=1000, moved_bytes=10) == 100.0
+    assert roofline.limit_gmacs_per_s(macs=1000, moved_bytes=1000) == 10.0
+
+
+@pytest.mark.parametrize("is_integer", [False, True])
+def test_limits_are_measured(is_integer: bool) -> None:
+    """Between what the slowest and the fastest machine of today could be."""
+    roofline = measure_roofline(is_integer)
+    assert 0.01 < roofline.peak_gmacs_per_s < 1e5
+    assert 0.01 < roofline.bandwidth_gb_per_s < 1e4
