@@ -90,7 +90,7 @@ class _Weights(NamedTuple):
 
 def _size_bytes(tensor: onnx.TensorProto) -> int:
     itemsize: int = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-    return math.prod(tensor.dims) * itemsize
+    return int(math.prod(tensor.dims)) * itemsize
 
 
 def _macs(op: str, image: Sequence[int], output: Sequence[int], weights: Sequence[int]) -> int:
