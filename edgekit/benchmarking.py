@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from edgekit import limits
-from edgekit.devices import open_device
+from edgekit.devices import Device, open_device
 from edgekit.measure.record import LatencyRecord
 from edgekit.measure.record import read as read_records
 from edgekit.measure.regression import Change, changes, turns_of
@@ -67,10 +67,15 @@ class BenchmarkResult:
 
 
 def benchmark(
-    artifacts: Sequence[Path | str], options: BenchmarkOptions | None = None, progress: Progress | None = None
+    artifacts: Sequence[Path | str],
+    options: BenchmarkOptions | None = None,
+    progress: Progress | None = None,
+    *,
+    device: Device | None = None,
 ) -> BenchmarkResult:
     """Measure ``.tflite``, ``.onnx`` and ``.xml`` files, ours or not, on a device; several take turns.
 
+    ``device`` is that of ``options.device`` when it has been opened before.
     Raises ModelFileError for a file that cannot be run, UnsupportedError for one that the target refuses,
     DeviceError for a device that cannot be used, DeviceLostError when its connection is cut.
     """
@@ -80,7 +85,7 @@ def benchmark(
         files_of(path)
     target = resolve(options.target)[0] if options.target else None
     warnings = [_warnings(path, target, options) for path in paths]
-    device = open_device(options.device)
+    device = device or open_device(options.device)
     protocol = _protocol(options, target)
     measured = measure_files(device, paths, protocol, progress)
     session = secrets.token_hex(8) if len(paths) > 1 else None

@@ -42,6 +42,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     ),
     "openvino": ("openvino",),
     "report": ("altair", "vl-convert-python"),
+    "dask": ("distributed",),
     "microcontrollers": ("tflite-micro",),
     "ethos-u": ("ethos-u-vela",),
 }

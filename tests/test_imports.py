@@ -31,7 +31,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"gates", "trial", "benchmarking"}),
     frozenset({"planning"}),
     frozenset({"description", "doctor", "pipeline", "scaling"}),
-    frozenset({"measured_scaling", "profiling"}),
+    frozenset({"sweep", "measured_scaling", "profiling"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )
@@ -43,6 +43,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "openvino": ("runtimes.openvino", "emit.openvino"),
     "ai_edge_litert": ("runtimes.tflite", "runtimes.tflite_file", "emit.tflite"),
     "tflite_micro": ("micro.child",),
+    "distributed": ("sweep.cluster",),
     "PIL": ("images",),
     "altair": ("report",),
     "rich": ("cli.progress",),

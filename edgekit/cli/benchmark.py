@@ -43,9 +43,9 @@ _COLUMNS = (
 @app.command()
 def _benchmark(
     artifacts: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(metavar="ARTIFACT...", help=".tflite, .onnx and .xml files, edgekit's or not."),
-    ],
+    ] = None,
     target: Annotated[
         str | None,
         typer.Option("--target", metavar="T", help="A format or a target, whose limits the files must keep."),
@@ -85,11 +85,26 @@ def _benchmark(
     fail_over: Annotated[
         str, typer.Option("--fail-over", metavar="5%", help="How much slower than --baseline is too slow.")
     ] = "5%",
+    sweep: Annotated[
+        Path | None,
+        typer.Option("--sweep", metavar="FILE", help="Measure all that a sweep.toml asks for and -o lacks."),
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option("--dask", metavar="ADDRESS", help="Run --sweep on workers of this scheduler."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Measure what the target refuses too.")] = False,
     json: Json = False,
 ) -> None:
     """How long one inference of a file takes; several files take turns, and are compared."""
     limit = _share(fail_over)
+    if sweep is not None or dask is not None:
+        from edgekit.cli.benchmark_sweep import run_sweep  # brings what exports models
+
+        run_sweep(sweep, artifacts or [], output, dask, json)
+        return
+    if not artifacts:
+        raise InputError("no file was given, expected one or more ARTIFACT, or --sweep")
     options = BenchmarkOptions(
         target=target,
         device=device,
