@@ -16,7 +16,7 @@ from edgekit.options import Preprocessing, TensorSpec
 from edgekit.parity import agreement, sqnr_db, top_k
 from edgekit.results import Comparison, Evaluation
 
-__all__ = ["artifact_logits", "check_labels", "compare", "encode", "evaluate", "read_output"]
+__all__ = ["artifact_logits", "check_labels", "compare", "encode", "evaluate", "network_input", "read_output"]
 
 Progress = Callable[[str, int, int], None]
 FloatArray = npt.NDArray[np.float32]
@@ -114,6 +114,13 @@ def check_labels(labels: Iterable[int], num_classes: int) -> None:
         )
 
 
+def network_input(pixels: PixelArray, preprocessing: Preprocessing, spec: TensorSpec) -> FloatArray:
+    """Cropped uint8 HWC pixels as float32 ``[1, C, H, W]``: normalized, unless the file does that itself."""
+    if spec.normalization == "embedded":
+        return np.ascontiguousarray(pixels.astype(np.float32).transpose(2, 0, 1))[None]
+    return np.ascontiguousarray(normalize(pixels, preprocessing).transpose(2, 0, 1))[None]
+
+
 def encode(batch: FloatArray, spec: TensorSpec) -> npt.NDArray[np.generic]:
     """A normalized float32 ``[1, C, H, W]`` image as the input tensor that ``spec`` asks for."""
     values = batch
@@ -162,13 +169,7 @@ def _batches(
 ) -> Iterator[tuple[Path, FloatArray]]:
     skipped: list[SkippedImage] = []
     for image, pixels in stream_pixels(images, preprocessing, skipped):
-        yield image, _network_input(pixels, preprocessing, spec)
-
-
-def _network_input(pixels: PixelArray, preprocessing: Preprocessing, spec: TensorSpec) -> FloatArray:
-    if spec.normalization == "embedded":
-        return np.ascontiguousarray(pixels.astype(np.float32).transpose(2, 0, 1))[None]
-    return np.ascontiguousarray(normalize(pixels, preprocessing).transpose(2, 0, 1))[None]
+        yield image, network_input(pixels, preprocessing, spec)
 
 
 def _classes_if_labelled(

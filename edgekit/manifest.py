@@ -23,6 +23,7 @@ __all__ = [
     "ManifestModel",
     "extend",
     "of_artifact",
+    "preprocessing_beside",
     "read",
     "write",
 ]
@@ -109,6 +110,14 @@ def of_artifact(artifact: Path) -> tuple[Manifest, ManifestArtifact]:
     raise ModelFileError(f"{artifact.name} is not listed in {path}, which has {listed or 'no artifact'}")
 
 
+def preprocessing_beside(artifact: Path) -> Preprocessing | None:
+    """What a manifest of another tool beside ``artifact`` says of preprocessing; None without one."""
+    try:
+        return msgspec.json.decode((artifact.parent / FILE_NAME).read_bytes(), type=_Beside).preprocessing
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
 def extend(folder: Path, new: Manifest) -> Manifest:
     """``new`` with what an earlier export left in ``folder``: its artifacts that ``new`` does not replace.
 
@@ -170,6 +179,10 @@ class _Artifact(msgspec.Struct, omit_defaults=True):
     def __post_init__(self) -> None:
         if self.path in {"", ".", ".."} or set(self.path) & set("/\\"):
             raise ValueError(f"{self.path!r} is not the name of a file beside the manifest")
+
+
+class _Beside(msgspec.Struct):
+    preprocessing: Preprocessing
 
 
 class _Document(msgspec.Struct):

@@ -9,8 +9,9 @@ import typer
 
 import edgekit
 from edgekit.cli import console
-from edgekit.cli.arguments import Artifact, Data, Json
+from edgekit.cli.arguments import Artifact, Json
 from edgekit.cli.progress import watch
+from edgekit.errors import InputError
 from edgekit.results import Comparison
 
 __all__ = ["app"]
@@ -21,15 +22,44 @@ app = console.new_app()
 @app.command()
 def _compare(
     reference: Annotated[
-        Path, typer.Argument(metavar="REFERENCE", help="The file to compare with, usually fp32.")
+        str,
+        typer.Argument(
+            metavar="REFERENCE", help="The file to compare with, usually fp32; with --layers also a MODEL."
+        ),
     ],
     artifact: Artifact,
-    data: Data,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", metavar="FOLDER", help="Images. Only --layers does without, on generated ones."
+        ),
+    ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Show where the error comes from, layer by layer.")
+    ] = False,
+    samples: Annotated[
+        int, typer.Option("--samples", metavar="N", min=1, help="Run at most N images for --layers.")
+    ] = 16,
+    in_order: Annotated[
+        bool, typer.Option("--in-order", help="List layers as in the network, not the worst first.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the layers: .svg, .png or .html.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """How far an exported file agrees with another on the same images."""
+    if layers:
+        from edgekit.cli.compare_layers import run_layers  # brings the runtimes and the drawing
+
+        run_layers(reference, artifact, data, samples, plot, in_order=in_order, json=json)
+        return
+    if plot is not None or in_order:
+        raise InputError("--plot and --in-order show layers", hint="add --layers")
+    if data is None:
+        raise InputError("images were expected, none were given", hint="add --data FOLDER, or --layers")
     with watch() as progress:
-        result = edgekit.compare(reference, artifact, data, progress=progress)
+        result = edgekit.compare(Path(reference), artifact, data, progress=progress)
     if result.skipped:
         console.warn(f"{result.skipped} image files could not be read")
     if json:

@@ -67,6 +67,11 @@ class CalibrationData(ABC):
         for index in range(len(self)):
             yield to_batch(normalize(self._pixels(index), self.preprocessing))
 
+    def pixels(self) -> Iterator[PixelArray]:
+        """The same images before normalization: uint8, HWC, ``[crop, crop, channels]``."""
+        for index in range(len(self)):
+            yield self._pixels(index)
+
     @abstractmethod
     def __len__(self) -> int: ...
 
