@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from edgekit import __version__
+from edgekit.cpu import INT8_DOT, cpu_features, read_cpuinfo, saturates_int8
 from edgekit.resources import cache_folder
 
-__all__ = ["PACKAGES", "Cpu", "Diagnosis", "Package", "cpu_features", "examine"]
+__all__ = ["PACKAGES", "Cpu", "Diagnosis", "Package", "examine"]
 
 PACKAGES: dict[str, tuple[str, ...]] = {
     "": (
@@ -47,21 +48,6 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "ethos-u": ("ethos-u-vela",),
 }
 """Extra → its packages; ``""`` are those that every installation has."""
-
-_FEATURES = {
-    "avx2": "AVX2",
-    "avx_vnni": "AVX-VNNI",
-    "avx512f": "AVX-512",
-    "avx512_vnni": "AVX-512 VNNI",
-    "amx_int8": "AMX int8",
-    "asimd": "NEON",
-    "asimddp": "NEON dot product",
-    "i8mm": "int8 matrix multiply",
-    "sve": "SVE",
-}
-"""Names in /proc/cpuinfo → names for people; the ones that decide how fast int8 is."""
-
-_INT8_DOT = {"AVX-VNNI", "AVX-512 VNNI", "AMX int8", "NEON dot product", "int8 matrix multiply"}
 
 
 @dataclass(frozen=True)
@@ -126,17 +112,6 @@ def examine() -> Diagnosis:
     )
 
 
-def cpu_features(cpuinfo: str) -> tuple[str, ...]:
-    """What of int8's instructions ``/proc/cpuinfo`` lists, by the names that people know."""
-    listed = {
-        word
-        for line in cpuinfo.splitlines()
-        if line.split(":")[0].strip().lower() in {"flags", "features"}
-        for word in line.partition(":")[2].split()
-    }
-    return tuple(name for flag, name in _FEATURES.items() if flag in listed)
-
-
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
@@ -156,21 +131,19 @@ def _package_warnings(packages: tuple[Package, ...]) -> list[str]:
 
 
 def _cpu_warnings(cpu: Cpu) -> list[str]:
-    if cpu.features is None or _INT8_DOT & set(cpu.features):
-        return []
-    if "NEON" in cpu.features:
+    if saturates_int8(cpu.features):
+        return [
+            "this processor has no VNNI: int8 kernels of onnxruntime and OpenVINO saturate sums in 16 bits, "
+            "so int8 accuracy measured here can be lower than elsewhere, and int8 is hardly faster than "
+            "fp32: export with --reduce-range for processors like it"
+        ]
+    if cpu.features is not None and not INT8_DOT & set(cpu.features):
         return ["this processor has no NEON dot product: int8 is hardly faster than fp32 on it"]
-    return [
-        "this processor has no VNNI: its int8 kernels may saturate sums in 16 bits, so int8 accuracy "
-        "measured here can be lower than on other processors, and int8 is hardly faster than fp32"
-    ]
+    return []
 
 
 def _cpu() -> Cpu:
-    try:
-        cpuinfo = Path("/proc/cpuinfo").read_text(errors="replace")
-    except OSError:
-        cpuinfo = ""
+    cpuinfo = read_cpuinfo()
     names = [line.partition(":")[2].strip() for line in cpuinfo.splitlines() if line.startswith("model name")]
     cores = os.cpu_count() or 1
     return Cpu(

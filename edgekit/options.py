@@ -11,6 +11,7 @@ from typing import Literal
 
 __all__ = [
     "FORMATS",
+    "INTEGER",
     "IO_TYPES",
     "PRECISIONS",
     "ExportOptions",
@@ -25,12 +26,17 @@ __all__ = [
 ]
 
 Format = Literal["tflite", "onnx", "openvino"]
-Precision = Literal["fp32", "fp16", "int8", "dynamic"]
+Precision = Literal["fp32", "fp16", "int8", "dynamic", "weight-only", "int16"]
 IoType = Literal["float32", "int8", "uint8"]
 Layout = Literal["NCHW", "NHWC", "NC"]
 
 FORMATS: tuple[Format, ...] = ("tflite", "onnx", "openvino")
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "dynamic")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "dynamic", "weight-only", "int16")
+"""``dynamic`` has int8 weights and activations that are quantized at run time where a format can;
+``weight-only`` int8 weights, computed in float32; ``int16`` int8 weights and int16 activations."""
+INTEGER: tuple[Precision, ...] = ("int8", "int16")
+"""Precisions that calibrate: activations are integers."""
+
 IO_TYPES: tuple[IoType, ...] = ("float32", "int8", "uint8")
 
 
@@ -120,6 +126,9 @@ class ExportOptions:
     ``keep_float`` and ``keep_int16`` name layers of an int8 export that stay float, or take int16
     activations (TFLite only): names as ``edgekit describe`` shows them, or patterns with ``*`` and ``?``.
 
+    ``per_tensor_weights`` gives each tensor of weights one scale, as targets that demand it do by themselves;
+    ``reduce_range`` keeps weights within ±64 for x86 processors without VNNI, which saturate otherwise.
+
     A file that breaks a limit of the target is refused, or with ``force`` made with a warning.
     """
 
@@ -139,3 +148,5 @@ class ExportOptions:
     keep_int16: tuple[str, ...] = ()
     time_plan: bool = True
     force: bool = False
+    per_tensor_weights: bool = False
+    reduce_range: bool = False

@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from edgekit import manifest
 from edgekit.building import Built, build_graph
+from edgekit.cpu import cpu_features, read_cpuinfo, saturates_int8
 from edgekit.deployment import deploy
 from edgekit.emit import EmitOptions, Emitted, emit
 from edgekit.errors import InputError
@@ -22,19 +23,20 @@ from edgekit.files import atomic_folder, write_atomically
 from edgekit.gates import open_drop_gate
 from edgekit.graph.run import GraphRunner
 from edgekit.manifest import Manifest, ManifestArtifact
-from edgekit.options import ExportOptions, Format, Precision
+from edgekit.options import INTEGER, ExportOptions, Format, Precision
 from edgekit.planning import Exported, apply_choices, describe_plan, reach_drop, stays_float
 from edgekit.quantize import (
     ActivationParams,
     Observation,
     QuantizationResult,
+    QuantizeOptions,
     observe,
     pixel_params,
     quantize,
 )
 from edgekit.quantize.calibration import CalibrationData, open_source
 from edgekit.results import Artifact, ExportResult, MixedPlan, Parity
-from edgekit.target import resolve
+from edgekit.target import Target, resolve
 from edgekit.verification import check_same_answers, output_step, verify_artifact
 
 __all__ = ["compare", "evaluate", "export"]
@@ -43,6 +45,7 @@ Progress = Callable[[str, int, int], None]
 
 _SUFFIXES: dict[Format, str] = {"tflite": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
 _LABELS = "labels.txt"
+_HOSTS = ("host-onnx", "host-openvino")  # targets that are this machine, as bare formats may be
 _LARGEST_SEED = 2**63 - 1  # that torch's generators take
 _HELD_BACK_INT8 = 50  # images that an int8 export is verified on
 _HELD_BACK_FLOAT = 8  # a float file differs from the network by rounding only
@@ -62,7 +65,7 @@ def export(
     _check_numbers(options)
     targets = resolve(options.target)
     jobs = [(target.format, target.precision(options.precision)) for target in targets]
-    needs_int8 = any(precision == "int8" for _, precision in jobs)
+    needs_int8 = any(precision in INTEGER for _, precision in jobs)
     clock = _Clock()
     built = build_graph(model, options, progress)
     clock.seconds.update(built.seconds)
@@ -75,9 +78,9 @@ def export(
             data = open_source(
                 options.calibration, built.preprocessing, options.samples, options.seed, progress
             )
-        emit_all = _exporter(built, jobs, options, clock, progress)
+        emit_all = _exporter(built, jobs, options, _quantize_options(options, targets), clock, progress)
         if needs_int8:
-            made = emit_all(_observe(built, data, options, clock, progress), folder)
+            made = emit_all(_observe(built, data, jobs, options, clock, progress), folder)
             plan = describe_plan(built.graph, made.observation.plan)
             if gate is not None:
                 made, reached = reach_drop(
@@ -105,6 +108,7 @@ def export(
         warnings=(
             *(refusal for one in deployments for refusal in one.warnings),
             *built.warnings,
+            *_processor_warnings(options, targets),
             *_calibration_warnings(data, needs_int8),
             *warnings,
         ),
@@ -143,18 +147,46 @@ class _Clock:
 
 
 def _observe(
-    built: Built, data: CalibrationData, options: ExportOptions, clock: _Clock, progress: Progress | None
+    built: Built,
+    data: CalibrationData,
+    jobs: Sequence[tuple[Format, Precision]],
+    options: ExportOptions,
+    clock: _Clock,
+    progress: Progress | None,
 ) -> Observation:
     with clock.stage("calibrate"):
         floats = stays_float(built.graph, options)
         observation = observe(built.graph, data, floats=floats, progress=progress, total=len(data))
-        return replace(observation, plan=apply_choices(observation.plan, options))
+        is_wide = any(precision == "int16" for _, precision in jobs)
+        return replace(observation, plan=apply_choices(observation.plan, options, is_wide=is_wide))
+
+
+def _quantize_options(options: ExportOptions, targets: Sequence[Target]) -> QuantizeOptions:
+    per_tensor = options.per_tensor_weights or any(target.per_tensor_weights for target in targets)
+    return QuantizeOptions(per_tensor_weights=per_tensor, reduce_range=options.reduce_range)
+
+
+def _processor_warnings(options: ExportOptions, targets: Sequence[Target]) -> list[str]:
+    """Of int8 files that may run on this machine, whose kernels saturate here."""
+    saturating = any(
+        target.format in ("onnx", "openvino")
+        and (target.kind == "format" or target.name in _HOSTS)
+        and target.precision(options.precision) == "int8"
+        for target in targets
+    )
+    if not saturating or options.reduce_range or not saturates_int8(cpu_features(read_cpuinfo())):
+        return []
+    return [
+        "this processor has no VNNI: int8 files for ONNX and OpenVINO saturate on it and on others like it; "
+        "--reduce-range keeps their weights small enough"
+    ]
 
 
 def _exporter(
     built: Built,
     jobs: Sequence[tuple[Format, Precision]],
     options: ExportOptions,
+    quantize_options: QuantizeOptions,
     clock: _Clock,
     progress: Progress | None,
 ) -> Callable[[Observation, Path], Exported]:
@@ -163,7 +195,9 @@ def _exporter(
 
     def emit_all(observation: Observation, folder: Path) -> Exported:
         with clock.stage("quantize"):
-            quantized = quantize(built.graph, observation, input_params=params, progress=progress)
+            quantized = quantize(
+                built.graph, observation, quantize_options, input_params=params, progress=progress
+            )
         with clock.stage("emit"):
             emitted = tuple(_emit(built, quantized, job, options, folder) for job in jobs)
         return Exported(observation, quantized, emitted)
@@ -179,7 +213,7 @@ def _emit(
     folder: Path,
 ) -> Emitted:
     format_, precision = job
-    graph: ir.Model = quantized.model if quantized is not None and precision == "int8" else built.graph
+    graph: ir.Model = quantized.model if quantized is not None and precision in INTEGER else built.graph
     emit_options = EmitOptions(
         precision=precision,
         input_type=options.input_type,
@@ -263,7 +297,7 @@ def _manifest(built: Built, artifacts: Sequence[Artifact], plan: MixedPlan | Non
     entries = tuple(
         ManifestArtifact(
             *(a.path.name, a.format, a.precision, a.size_bytes, a.sha256, a.input, a.output),
-            *(by_precision.values() if a.precision == "int8" else ()),
+            *(by_precision.values() if a.precision in INTEGER else ()),
         )
         for a in artifacts
     )

@@ -14,7 +14,7 @@ from edgekit.errors import CheckError
 from edgekit.gates import DropGate
 from edgekit.graph.count import count
 from edgekit.measure.timing import time_file
-from edgekit.options import ExportOptions
+from edgekit.options import INTEGER, ExportOptions
 from edgekit.quantize import Observation, QuantizationResult
 from edgekit.quantize.plan import LayerPrecision, Plan
 from edgekit.quantize.plan_search import Found, order_layers, search
@@ -46,13 +46,15 @@ def stays_float(model: ir.Model, options: ExportOptions) -> tuple[str, ...]:
     return match_layers([node.name or "" for node in model.graph], options.keep_float)
 
 
-def apply_choices(plan: Plan, options: ExportOptions) -> Plan:
+def apply_choices(plan: Plan, options: ExportOptions, *, is_wide: bool = False) -> Plan:
     """The plan with the layers of ``keep_float`` and ``keep_int16`` in that precision, int16 first.
 
+    ``is_wide`` gives every layer int16 activations that has a kernel for them, and leaves the others float.
     Raises UnknownNameError, with the nearest names, for a pattern that matches no layer.
     """
     names = [layer.name for layer in plan.layers]
-    chosen: dict[str, LayerPrecision] = dict.fromkeys(match_layers(names, options.keep_int16), "int16")
+    wide = names if is_wide else match_layers(names, options.keep_int16)
+    chosen: dict[str, LayerPrecision] = dict.fromkeys(wide, "int16")
     chosen.update(dict.fromkeys(match_layers(names, options.keep_float), "float"))
     return with_precisions(plan, chosen)
 
@@ -94,8 +96,8 @@ def reach_drop(
 
 
 def describe_plan(model: ir.Model, plan: Plan) -> MixedPlan | None:
-    """The layers of a plan that are not int8, and their share of the network; None where all are."""
-    kept = {one.name: one.precision for one in plan.layers if one.precision != "int8"}
+    """The layers that are not of the plan's own width, and their share of the network; None without any."""
+    kept = {one.name: one.precision for one in plan.layers if one.precision != plan.ends}
     if not kept:
         return None
     macs = {row.name: row.macs for row in count(model).layers}
@@ -128,7 +130,7 @@ _FAILURE_HINT = "calibrate on more images of your own, allow a larger drop, or e
 
 
 def _integer(emitted: Sequence[Emitted]) -> list[Emitted]:
-    return [one for one in emitted if one.precision == "int8"]
+    return [one for one in emitted if one.precision in INTEGER]
 
 
 def _keeping(observation: Observation, kept: Sequence[str]) -> Observation:
@@ -143,7 +145,7 @@ def _weigh(emitted: Emitted, timed: bool) -> tuple[int, float | None]:
 def _failure(found: Found, plan: Plan, max_drop: float, plain_drop: float) -> str:
     names = ", ".join(found.best.kept[:5]) + (" …" if len(found.best.kept) > 5 else "")
     return (
-        f"no plan loses at most {max_drop:g} points of top-1: plain int8 loses {plain_drop:.2f}, the best of "
-        f"{len(found.trials)} plans {found.best.drop:.2f}, with {len(found.best.kept)} of {len(plan.layers)} "
+        f"no plan loses at most {max_drop:g} points of top-1: {plan.ends} alone loses {plain_drop:.2f}, "
+        f"the best of {len(found.trials)} plans {found.best.drop:.2f}, with {len(found.best.kept)} of {len(plan.layers)} "
         f"layers kept float ({names or 'none'})"
     )

@@ -35,9 +35,9 @@ Runtime = Literal["litert", "onnxruntime", "openvino", "tflite-micro"]
 Accelerator = Literal["litert-gpu", "onnx-cuda", "onnx-webgpu", "openvino-gpu"]
 
 FORMAT_PRECISIONS: dict[Format, tuple[Precision, ...]] = {
-    "tflite": ("fp32", "fp16", "int8", "dynamic"),
-    "onnx": ("fp32", "fp16", "int8", "dynamic"),
-    "openvino": ("fp32", "fp16", "int8"),
+    "tflite": ("fp32", "fp16", "int8", "dynamic", "weight-only", "int16"),
+    "onnx": ("fp32", "fp16", "int8", "dynamic", "weight-only"),
+    "openvino": ("fp32", "fp16", "int8", "weight-only"),
 }
 """What each format can hold; the first is what an export makes when no precision is asked for."""
 

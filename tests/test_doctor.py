@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from edgekit import doctor
-from edgekit.doctor import PACKAGES, cpu_features, examine
+from edgekit.cpu import cpu_features, saturates_int8
+from edgekit.doctor import PACKAGES, examine
 
 
 def normalized(requirement: str) -> str:
@@ -69,15 +70,21 @@ def test_features_are_read_from_cpuinfo(cpuinfo: str, features: tuple[str, ...])
     assert cpu_features(cpuinfo) == features
 
 
-@pytest.mark.parametrize(
-    ("cpuinfo", "warning"),
-    [
-        (X86.format("avx512f"), "no VNNI"),
-        (X86.format("avx_vnni"), ""),
-        (ARM.format(""), "no NEON dot product"),
-        (ARM.format("asimddp"), ""),
-    ],
-)
+PROCESSORS = [
+    (X86.format("avx512f"), "no VNNI"),
+    (X86.format("avx_vnni"), ""),
+    (ARM.format(""), "no NEON dot product"),
+    (ARM.format("asimddp"), ""),
+]
+
+
+@pytest.mark.parametrize(("cpuinfo", "warning"), PROCESSORS)
+def test_only_x86_without_vnni_saturates(cpuinfo: str, warning: str) -> None:
+    assert saturates_int8(cpu_features(cpuinfo)) == (warning == "no VNNI")
+    assert not saturates_int8(None)
+
+
+@pytest.mark.parametrize(("cpuinfo", "warning"), PROCESSORS)
 def test_a_processor_without_int8_instructions_is_warned_of(
     monkeypatch: pytest.MonkeyPatch, cpuinfo: str, warning: str
 ) -> None:

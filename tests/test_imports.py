@@ -22,7 +22,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
-    frozenset({"options", "files"}),
+    frozenset({"cpu", "options", "files"}),
     frozenset({"latency_model", "results", "resources"}),
     frozenset({"graph", "runtimes", "images", "manifest", "model_file", "parity", "target", "devices"}),
     frozenset({"models", "capture", "quantize", "emit", "report", "measure", "micro", "profilers"}),

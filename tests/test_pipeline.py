@@ -17,7 +17,7 @@ from PIL import Image
 import edgekit
 from edgekit import ExportOptions, files, pipeline
 from edgekit.errors import CheckError, EdgekitError, ImageError, InputError, OutputError, UnsupportedError
-from edgekit.options import FORMATS, IO_TYPES, Format, IoType, Precision
+from edgekit.options import FORMATS, INTEGER, IO_TYPES, Format, IoType, Precision
 from edgekit.results import STAGES, ExportResult
 from edgekit.runtimes import load
 from edgekit.target import FORMAT_PRECISIONS
@@ -44,12 +44,13 @@ def everything(model: str, tmp_path_factory: pytest.TempPathFactory) -> dict[Pre
     results: dict[Precision, ExportResult] = {}
     for precision in ("fp32", "fp16", "int8"):
         results[precision] = edgekit.export(model, replace(INT8, precision=precision, out_dir=folder))
-    for target in ("tflite", "onnx"):
-        options = ExportOptions(target=target, precision="dynamic", out_dir=folder)
-        one = edgekit.export(model, options)
-        before = results.get("dynamic")
+    for target, precision in PAIRS:
+        if precision in results and len(results[precision].artifacts) == len(FORMATS):
+            continue
+        one = edgekit.export(model, replace(INT8, target=target, precision=precision, out_dir=folder))
+        before = results.get(precision)
         artifacts = (before.artifacts if before else ()) + one.artifacts
-        results["dynamic"] = replace(one, artifacts=artifacts)
+        results[precision] = replace(one, artifacts=artifacts)
     return results
 
 
@@ -70,12 +71,11 @@ def test_every_file_is_there_and_was_compared(
     (artifact,) = [one for one in everything[precision].artifacts if one.format == format_]
     assert artifact.path.stat().st_size > 0
     assert artifact.precision == precision
-    assert artifact.parity.images == (50 if precision == "int8" else 8)
-    assert (
-        artifact.parity.max_relative_error
-        < {"fp32": 1e-4, "fp16": 1e-2, "int8": 0.2, "dynamic": 0.2}[precision]
+    assert artifact.parity.images == (50 if precision in INTEGER else 8)
+    assert artifact.parity.max_relative_error < {"fp32": 1e-4, "fp16": 1e-2}.get(precision, 0.2)
+    assert artifact.parity.sqnr_db > {"fp32": 80, "fp16": 45, "int16": 25, "weight-only": 25}.get(
+        precision, 18
     )
-    assert artifact.parity.sqnr_db > {"fp32": 80, "fp16": 45, "int8": 18, "dynamic": 18}[precision]
     assert artifact.input.name == "image"
     assert artifact.output.name == "logits"
 

@@ -48,7 +48,7 @@ def test_a_precision_that_a_format_lacks_is_refused() -> None:
         for precision in PRECISIONS
         if precision not in one.precisions
     ]
-    assert refused == [("openvino", "dynamic")]
+    assert refused == [("onnx", "int16"), ("openvino", "dynamic"), ("openvino", "int16")]
     with pytest.raises(UnsupportedError, match="openvino does not take dynamic, it takes fp32, fp16, int8"):
         target.resolve("openvino")[0].precision("dynamic")
 

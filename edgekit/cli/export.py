@@ -116,6 +116,12 @@ def _export(
     force: Annotated[
         bool, typer.Option("--force", help="Make files that the target refuses, with a warning.")
     ] = False,
+    per_tensor_weights: Annotated[
+        bool, typer.Option("--per-tensor-weights", help="One scale for each tensor of int8 weights.")
+    ] = False,
+    reduce_range: Annotated[
+        bool, typer.Option("--reduce-range", help="Int8 weights within ±64, for x86 processors without VNNI.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Make files of a model, each checked against the fp32 network in its own runtime.
@@ -138,6 +144,8 @@ def _export(
         keep_float=tuple(keep_float or ()),
         keep_int16=tuple(keep_int16 or ()),
         time_plan=time_plan,
+        per_tensor_weights=per_tensor_weights,
+        reduce_range=reduce_range,
         force=force,
     )
     with watch() as progress:

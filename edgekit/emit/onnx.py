@@ -8,6 +8,8 @@
   weights, as in ``fp16``.
 - ``dynamic``: int8 weights with a scale for each output channel; convolutions compute in float32, the
   classifier quantizes its input at run time. A quarter of the size at fp32's speed.
+- ``weight-only``: the same without the classifier's integers. ``DequantizeLinear`` would say it as well,
+  but onnxruntime does not fold it: EfficientNet-Lite0 then takes 134 ms instead of 24.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ def _recipe(options: OnnxOptions) -> Recipe:
         "fp16": (store_half,),
         "int8": (*_INTEGER, *shift, clamp_integers, shield_float_layers, store_islands_half),
         "dynamic": (quantize_classifier_dynamically, store_int8),
+        "weight-only": (store_int8,),
     }
 
 

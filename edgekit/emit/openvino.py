@@ -6,8 +6,8 @@ The file is converted by ``openvino.convert_model``.
 - ``fp16``: weights stored as float16, widened when the model is compiled.
 - ``int8``: activations are ``FakeQuantize``, weights int8; the CPU plugin turns both into integer
   kernels. SiLU and hard-swish run inside the epilogue of the convolution before them.
-- ``dynamic``: int8 weights with a scale for each output channel, computed in float32. Activations are
-  not quantized at run time: OpenVINO has no such thing for convolutions.
+- ``weight-only``: int8 weights with a scale for each output channel, computed in float32. ``dynamic`` is
+  the same: OpenVINO quantizes no activations of convolutions at run time.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ _RECIPE: Recipe = {
     "fp16": (expand_hard_sigmoid,),
     "int8": (drop_implied_clamps, expand_hard_sigmoid, merge_silu, shift_to_uint8, store_islands_half),
     "dynamic": (expand_hard_sigmoid, store_int8),
+    "weight-only": (expand_hard_sigmoid, store_int8),
 }
 _COUNTED_NAME = re.compile(r"(.*[A-Za-z])_\d+")
 

@@ -22,13 +22,14 @@ import onnx_ir as ir
 
 from edgekit.graph.ops import is_fusable, kind_of, macs_of
 from edgekit.graph.values import Shape, only_reader, required, shape_of
-from edgekit.options import Precision
+from edgekit.options import PRECISIONS, Precision
 
 __all__ = ["GraphCost", "LayerCost", "count"]
 
-_WEIGHT_BYTES: dict[Precision, int] = {"fp32": 4, "fp16": 2, "int8": 1, "dynamic": 1}
-_BIAS_BYTES: dict[Precision, int] = {"fp32": 4, "fp16": 2, "int8": 4, "dynamic": 4}
-_ACTIVATION_BYTES: dict[Precision, int] = {"fp32": 4, "fp16": 4, "int8": 1, "dynamic": 4}
+_INT8_WEIGHTS: tuple[Precision, ...] = ("int8", "dynamic", "weight-only", "int16")
+_WEIGHT_BYTES: dict[Precision, int] = {"fp32": 4, "fp16": 2, **dict.fromkeys(_INT8_WEIGHTS, 1)}
+_BIAS_BYTES: dict[Precision, int] = {"fp32": 4, "fp16": 2, **dict.fromkeys(_INT8_WEIGHTS, 4), "int16": 8}
+_ACTIVATION_BYTES: dict[Precision, int] = {**dict.fromkeys(PRECISIONS, 4), "int8": 1, "int16": 2}
 
 
 @dataclass(frozen=True)

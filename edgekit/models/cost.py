@@ -48,13 +48,14 @@ from typing import NamedTuple
 from edgekit.models.deployed import Step, steps_of
 from edgekit.models.layers import INPUT_EXTENT, POINT_EXTENT
 from edgekit.models.network import Network, Site, Structure
-from edgekit.options import Precision
+from edgekit.options import PRECISIONS, Precision
 
 __all__ = ["Cost", "CostRow", "activation_itemsize", "cost", "weight_bytes"]
 
-_WEIGHT_BYTES: dict[Precision, int] = {"fp32": 4, "fp16": 2, "int8": 1, "dynamic": 1}
-_BIAS_BYTES: dict[Precision, int] = {"fp32": 4, "fp16": 2, "int8": 4, "dynamic": 4}
-_ACTIVATION_BYTES: dict[Precision, int] = {"fp32": 4, "fp16": 4, "int8": 1, "dynamic": 4}
+_INT8_WEIGHTS: tuple[Precision, ...] = ("int8", "dynamic", "weight-only", "int16")
+_WEIGHT_BYTES: dict[Precision, int] = {"fp32": 4, "fp16": 2, **dict.fromkeys(_INT8_WEIGHTS, 1)}
+_BIAS_BYTES: dict[Precision, int] = {"fp32": 4, "fp16": 2, **dict.fromkeys(_INT8_WEIGHTS, 4), "int16": 8}
+_ACTIVATION_BYTES: dict[Precision, int] = {**dict.fromkeys(PRECISIONS, 4), "int8": 1, "int16": 2}
 
 
 class CostRow(NamedTuple):

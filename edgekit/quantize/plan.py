@@ -84,10 +84,14 @@ class Plan:
 
     @cached_property
     def precisions(self) -> Mapping[str, LayerPrecision]:
-        """Value → what it is computed in. The input is int8, unless nothing but int16 reads it."""
-        readers = {layer.precision for layer in self.layers if self.input in layer.inputs}
-        source: LayerPrecision = "int16" if readers == {"int16"} else "int8"
-        return {self.input: source, **{layer.output: layer.precision for layer in self.layers}}
+        """Value → what it is computed in; the input is of the width of the network's ends."""
+        return {self.input: self.ends, **{layer.output: layer.precision for layer in self.layers}}
+
+    @cached_property
+    def ends(self) -> LayerPrecision:
+        """What the network's input and output are held in: int8, or int16 where no layer is int8."""
+        found = {layer.precision for layer in self.layers}
+        return "int16" if "int16" in found and "int8" not in found else "int8"
 
     def sources(self, index: int) -> tuple[str, ...]:
         """Values of a group whose numbers come from outside it; the others take theirs from these."""
@@ -109,9 +113,10 @@ class Plan:
 
 
 def make_plan(model: ir.Model, floats: Collection[str] = ()) -> Plan:
-    """Read a canonical fp32 graph with one input and one output; every layer is int8 but ``floats``.
+    """Read a canonical fp32 graph with one input and one output.
 
-    Raises :class:`UnsupportedError` naming a node that has no integer form.
+    Every layer is int8 but ``floats`` and those whose operator has no integer form. Raises
+    :class:`UnsupportedError` naming a node whose weight is computed.
     """
     graph = model.graph
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
@@ -147,15 +152,14 @@ def _layers(graph: ir.Graph, floats: Collection[str]) -> Iterable[Layer]:
         if clamp is not None:
             absorbed.add(clamp)
         layer = _layer(node, clamp)
-        if layer.name in floats:
+        if layer.name in floats or node.op_type not in CONTRACT:
             yield replace(layer, precision="float")
             continue
-        _require_integer_form(node)
+        _require_constant_weight(node)
         yield layer
 
 
-def _require_integer_form(node: ir.Node) -> None:
-    rule_of(node.op_type, node.name)
+def _require_constant_weight(node: ir.Node) -> None:
     if node.op_type in WEIGHTED and array_of(required(node, 1)) is None:
         raise UnsupportedError(
             f"node {node.name!r} ({node.op_type}) has a computed weight, which int8 kernels do not take",

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from edgekit.errors import UnknownNameError
+from edgekit.quantize.contract import WIDE
 from edgekit.quantize.plan import Layer, LayerPrecision, Plan, with_layers
 
 __all__ = ["match_layers", "with_precisions"]
@@ -34,6 +35,8 @@ def match_layers(names: Sequence[str], patterns: Iterable[str]) -> tuple[str, ..
 def with_precisions(plan: Plan, chosen: Mapping[str, LayerPrecision]) -> Plan:
     """The plan with the precision of the layers in ``chosen``, and of those they enclose.
 
+    What has no int16 kernel stays float where int16 is chosen.
+
     Layers without weights that have only layers of one other precision around them take it: a pooling
     between two float convolutions would only be rounded on the way. Raises :class:`UnknownNameError` for
     a name that is no layer's.
@@ -42,15 +45,20 @@ def with_precisions(plan: Plan, chosen: Mapping[str, LayerPrecision]) -> Plan:
     for name in chosen:
         if name not in names:
             raise UnknownNameError("layer", name, names)
-    layers = [replace(layer, precision=chosen.get(layer.name, layer.precision)) for layer in plan.layers]
+    layers = [_with(layer, chosen) for layer in plan.layers]
     plan = with_layers(plan, layers)
     precisions = dict(chosen)
     for island in _light_islands(plan, chosen):
         around = _around(plan, island)
         if len(around) == 1 and around != {"int8"}:
             precisions.update(dict.fromkeys((layer.name for layer in island), around.pop()))
-    return with_layers(
-        plan, [replace(one, precision=precisions.get(one.name, one.precision)) for one in layers]
+    return with_layers(plan, [_with(layer, precisions) for layer in layers])
+
+
+def _with(layer: Layer, chosen: Mapping[str, LayerPrecision]) -> Layer:
+    precision = chosen.get(layer.name, layer.precision)
+    return replace(
+        layer, precision="float" if precision == "int16" and layer.op_type not in WIDE else precision
     )
 
 

@@ -68,10 +68,9 @@ def _insert_pairs(
     source = value
     if own != "float":
         source = insert_activation_pair(graph, value, _at(plan, name, own, params))
-    if name == plan.output and own not in ("int8", plan.precisions[plan.input]):
-        insert_activation_pair(
-            graph, source, _at(plan, name, "int8", params), name=_pair_name(name, own, "int8")
-        )
+    if name == plan.output and own != plan.ends:
+        at = _at(plan, name, plan.ends, params)
+        insert_activation_pair(graph, source, at, name=_pair_name(name, own, plan.ends))
         return
     for precision, nodes_of_it in readers.items():
         if precision not in (own, "float"):

@@ -47,7 +47,9 @@ Progress = Callable[[str, int, int], None]
 Constants = dict[str, dict[int, QuantizedTensor]]
 """Integer constants by layer name and input index: int8 weights and operands, int32 biases."""
 
-_HAVE_OPERANDS = frozenset({"Add", "Sub", "Mul", "PRelu"})  # other layers' constants are shapes, bounds and pads
+_HAVE_OPERANDS = frozenset(
+    {"Add", "Sub", "Mul", "PRelu"}
+)  # other layers' constants are shapes, bounds and pads
 _ROWS_PER_INPUT = 4  # sampled patches for each weight of an output: enough for stable second moments
 _SEED = 0
 _MIN_ROWS, _MAX_ROWS = 1024, 4096
@@ -123,12 +125,13 @@ class _Walk:
         return cast(FloatArray, held) if params is None else dequantize(cast(IntArray, held), params)
 
     def answer(self, held: IntArray | FloatArray) -> FloatArray:
-        """The network's output, which is int8 whatever computes it, or int16 where the input is."""
+        """The network's output, which has the width of the network's ends whatever computes it."""
         plan = self._plan
-        reals, last = self.reals(plan.output, held), plan.precisions[plan.output]
-        if last in ("int8", plan.precisions[plan.input]):
+        reals = self.reals(plan.output, held)
+        if plan.precisions[plan.output] == plan.ends:
             return reals
-        params = self._params[plan.output]
+        params = plan.params_at(plan.output, plan.ends, self._params)
+        assert params is not None
         return dequantize(quantize(reals, params), params)
 
     def _read(self, layer: Layer, name: str, held: IntArray | FloatArray) -> FloatArray:

@@ -39,13 +39,17 @@ _OVERHEADS: dict[tuple[Format, Precision], _Overhead] = {
     ("tflite", "fp16"): _TFLITE.plus(115, 0, 2),
     ("tflite", "int8"): _TFLITE.plus(360, 40, 10),
     ("tflite", "dynamic"): _TFLITE.plus(0, 0, 12),
+    ("tflite", "weight-only"): _TFLITE.plus(360, 0, 12),
+    ("tflite", "int16"): _TFLITE.plus(360, 40, 14),
     ("onnx", "fp32"): _ONNX,
     ("onnx", "fp16"): _ONNX.plus(110, 110, 2),
     ("onnx", "int8"): _ONNX.plus(1_310, 680, 13),
     ("onnx", "dynamic"): _ONNX.plus(1_310, 680, 13),
+    ("onnx", "weight-only"): _ONNX.plus(1_310, 680, 13),
     ("openvino", "fp32"): _OPENVINO,
     ("openvino", "fp16"): _OPENVINO.plus(1_160, 0, 0),
     ("openvino", "int8"): _OPENVINO.plus(6_200, 1_500, 9),
+    ("openvino", "weight-only"): _OPENVINO.plus(6_200, 1_500, 9),
 }
 _FUSED = ("relu", "relu6")
 

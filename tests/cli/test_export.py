@@ -93,6 +93,8 @@ FLAGS: dict[str, tuple[list[str], Any]] = {
     "keep_float": (["--keep-float", "stem.*", "--keep-float", "head"], ("stem.*", "head")),
     "keep_int16": (["--keep-int16", "stem.conv"], ("stem.conv",)),
     "time_plan": (["--no-time-plan"], False),
+    "per_tensor_weights": (["--per-tensor-weights"], True),
+    "reduce_range": (["--reduce-range"], True),
     "force": (["--force"], True),
 }
 

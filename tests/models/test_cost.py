@@ -155,7 +155,7 @@ def test_the_closed_form_is_what_counting_finds(name: str, scale: dict[str, floa
 def test_totals_are_the_sums_of_the_rows(name: str, scale: dict[str, float], precision: Precision) -> None:
     found = cost(variant(name, scale), precision)
     rows = found.layers()
-    weight, bias = {"fp32": (4, 4), "fp16": (2, 2), "int8": (1, 4), "dynamic": (1, 4)}[precision]
+    weight, bias = {"fp32": (4, 4), "fp16": (2, 2), "int16": (1, 8)}.get(precision, (1, 4))
     assert found.macs == sum(row.macs for row in rows)
     assert found.params == sum(row.params for row in rows)
     assert found.weight_bytes == sum(weight * row.weights + bias * row.biases for row in rows)
@@ -166,7 +166,8 @@ def test_totals_are_the_sums_of_the_rows(name: str, scale: dict[str, float], pre
 def test_int8_activations_take_a_byte_and_others_four() -> None:
     network = zoo.network("mobilenet_v2", width=0.5, resolution=96)
     peaks = {precision: cost(network, precision).peak_activation_bytes for precision in PRECISIONS}
-    assert peaks["fp32"] == peaks["fp16"] == peaks["dynamic"] == 4 * peaks["int8"]
+    assert peaks["fp32"] == peaks["fp16"] == peaks["dynamic"] == peaks["weight-only"] == 4 * peaks["int8"]
+    assert peaks["int16"] == 2 * peaks["int8"]
 
 
 def test_alexnets_first_layer() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgekit.emit.tflite.lowering import Lowering, name_of
-from edgekit.emit.tflite.program import Quantization
+from edgekit.emit.tflite.program import Array, Quantization
 from edgekit.emit.tflite.schema import schema
 from edgekit.graph import qdq
 from edgekit.graph.values import only_reader
@@ -38,11 +38,11 @@ def _bounds(node: ir.Node) -> Bounds:
 
 
 def _is_saturated(bounds: Bounds, quantization: Quantization | None) -> bool:
-    """Whether an int8 tensor's own range keeps it within ``bounds``, to half a step."""
+    """Whether an integer tensor's own range keeps it within ``bounds``, to half a step."""
     if quantization is None:
         return False
     scale = float(quantization.scale[0])
-    low, high = ((limit - quantization.zero_point) * scale for limit in (-128, 127))
+    low, high = ((limit - quantization.zero_point) * scale for limit in quantization.limits)
     return low >= bounds[0] - scale / 2 and high <= bounds[1] + scale / 2
 
 
@@ -69,7 +69,7 @@ def _limit(lowering: Lowering, code: str, source: int, limit: float, target: int
     tensor = lowering.program.tensors[source]
     if tensor.quantization is not None:
         steps = np.round(real / tensor.quantization.scale) + tensor.quantization.zero_point
-        data: np.ndarray[tuple[int, ...], np.dtype[np.generic]] = np.clip(steps, -128, 127).astype(np.int8)
+        data: Array = np.clip(steps, *tensor.quantization.limits).astype(tensor.dtype)
     else:
         data = real
     constant = lowering.program.add_constant(f"{tensor.name}.limit", data, tensor.quantization)
@@ -82,7 +82,7 @@ def _requantized(lowering: Lowering, source: int, value: ir.Value) -> int:
     if parameters is None or parameters.same_as(lowering.quantization(source)):
         return source
     shape = lowering.program.tensors[source].shape
-    target = lowering.program.add_tensor(f"{value.name}.requantized", shape, np.int8, parameters)
+    target = lowering.program.add_tensor(f"{value.name}.requantized", shape, parameters.dtype, parameters)
     lowering.program.add_operator("QUANTIZE", [source], [target])
     return target
 

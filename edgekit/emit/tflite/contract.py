@@ -1,4 +1,4 @@
-"""What int8 operators require of scales and zero points, from the TFLite 8-bit specification.
+"""What integer operators require of scales and zero points, from the TFLite 8-bit specification.
 
 A runtime does not check all of this; a kernel given other parameters answers wrongly or refuses late.
 Each constraint's sentence is its error message.
@@ -26,14 +26,15 @@ def _same_parameters(inputs: list[Tensor], output: Tensor) -> bool:
     return all(
         tensor.quantization is not None and tensor.quantization.same_as(output.quantization)
         for tensor in inputs
-        if tensor.dtype == np.int8
+        if tensor.dtype in (np.int8, np.int16)
     )
 
 
 def _fixed_output(scale: float, zero_point: int) -> Check:
     def check(inputs: list[Tensor], output: Tensor) -> bool:
         found = output.quantization
-        return found is not None and found.zero_point == zero_point and float(found.scale[0]) == scale
+        wanted = (1 / 32768, 0) if output.dtype == np.int16 else (scale, zero_point)
+        return found is not None and (float(found.scale[0]), found.zero_point) == wanted
 
     return check
 
@@ -80,6 +81,12 @@ CONSTRAINTS: dict[str, tuple[tuple[str, Check], ...]] = {
 """Operator → its constraints, each a sentence and a check of (inputs, output)."""
 
 
+def _check_wide(program: Program) -> None:
+    for tensor in program.tensors:
+        if tensor.dtype == np.int16 and (tensor.quantization is None or tensor.quantization.zero_point):
+            raise CheckError(f"{tensor.name} is int16, which kernels take with zero point 0 only")
+
+
 def _check_scales(program: Program) -> None:
     """Delegates refuse a scale that is not a positive normal number, even of a channel that is all zeros."""
     for tensor in program.tensors:
@@ -122,6 +129,7 @@ def check_integer_program(program: Program, exempt: Collection[str] = ()) -> Non
     ``exempt`` are the values that float layers of the graph compute: those layers may be float.
     """
     _check_scales(program)
+    _check_wide(program)
     for operator in program.operators:
         _check_operator(operator, program.tensors)
     _check_floats_are_meant(program, exempt)

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from edgekit.emit.tflite.activation import absorb_activation
 from edgekit.emit.tflite.layout import Layout, broadcast_in_file, default_layout
 from edgekit.emit.tflite.lowering import Lowering, name_of
-from edgekit.emit.tflite.program import Array, Quantization
+from edgekit.emit.tflite.program import Array, Option, Quantization
 from edgekit.emit.tflite.schema import schema
 from edgekit.errors import CheckError, UnsupportedError
 from edgekit.graph import qdq
@@ -92,7 +92,10 @@ def binary(code: str, fuses: bool = True) -> Lower:
             return
         fused, value = absorb_activation(lowering, node.outputs[0])
         target = lowering.result(value, layout=layout)
-        lowering.program.add_operator(code, sources, [target], fusedActivationFunction=fused)
+        options: dict[str, Option] = {"fusedActivationFunction": fused}
+        if code in ("ADD", "SUB") and lowering.program.tensors[target].dtype == np.int16:
+            options["potScaleInt16"] = False  # scales need not be powers of two
+        lowering.program.add_operator(code, sources, [target], **options)
 
     return lower
 

@@ -39,8 +39,8 @@ def parameters_of(node: ir.Node) -> Quantization:
     assert scale is not None
     if scale.size != 1:
         raise UnsupportedError(f"{node.name}: TFLite activations are quantized per tensor, not per channel")
-    zero = 0 if zero_point is None else int(zero_point.reshape(-1)[0])
-    return Quantization.per_tensor(float(scale.reshape(-1)[0]), zero)
+    zero = np.zeros(1, np.int8) if zero_point is None else zero_point.reshape(-1)
+    return Quantization.per_tensor(float(scale.reshape(-1)[0]), int(zero[0]), zero.dtype)
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ class Lowering:
     def result(self, value: ir.Value, inherit: int | None = None, layout: Layout | None = None) -> int:
         """A new tensor that holds ``value``, in ``layout`` and the precision's dtype."""
         parameters = self.parameters_for(value, inherit)
-        dtype = np.float32 if parameters is None else np.int8
+        dtype = np.dtype(np.float32) if parameters is None else parameters.dtype
         shape = shape_in_file(shape_of(value), layout)
         index = self.program.add_tensor(name_of(value), shape, dtype, parameters)
         self.bind(value, index, layout)

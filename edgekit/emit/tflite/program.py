@@ -15,28 +15,39 @@ import numpy.typing as npt
 
 __all__ = ["Array", "Operator", "Option", "Program", "Quantization", "Tensor", "remove_dead"]
 
+_INT8: np.dtype[np.generic] = np.dtype(np.int8)
 Array: TypeAlias = npt.NDArray[np.generic]
 Option: TypeAlias = bool | int | float | tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Quantization:
-    """real = (integer - zero_point) * scale; ``scale`` is float32, one, or one a channel along ``axis``."""
+    """real = (integer - zero_point) * scale; ``scale`` is float32, one, or one a channel along ``axis``.
+
+    ``dtype`` is the integers' type, which constants have from their data.
+    """
 
     scale: npt.NDArray[np.float32]
     zero_point: int = 0
     axis: int = 0
+    dtype: np.dtype[np.generic] = _INT8
 
     @classmethod
-    def per_tensor(cls, scale: float, zero_point: int) -> Quantization:
+    def per_tensor(cls, scale: float, zero_point: int, dtype: np.dtype[np.generic] = _INT8) -> Quantization:
         """Parameters of an activation."""
-        return cls(np.asarray([scale], np.float32), zero_point)
+        return cls(np.asarray([scale], np.float32), zero_point, dtype=dtype)
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Smallest and largest integer."""
+        return int(np.iinfo(self.dtype.name).min), int(np.iinfo(self.dtype.name).max)
 
     def same_as(self, other: Quantization | None) -> bool:
         """Whether both map integers to the same real numbers."""
         return (
             other is not None
             and self.zero_point == other.zero_point
+            and self.dtype == other.dtype
             and np.array_equal(self.scale, other.scale)
         )
 

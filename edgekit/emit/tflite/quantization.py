@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx_ir as ir
 
 from edgekit.emit.tflite.lowering import Lowering, name_of, parameters_of
@@ -20,7 +19,7 @@ def lower_quantize(lowering: Lowering, node: ir.Node) -> None:
     if parameters.same_as(tensor.quantization):
         lowering.bind(result, held.index, held.layout)
         return
-    target = lowering.program.add_tensor(name_of(result), tensor.shape, np.int8, parameters)
+    target = lowering.program.add_tensor(name_of(result), tensor.shape, parameters.dtype, parameters)
     lowering.program.add_operator("QUANTIZE", [held.index], [target])
     lowering.bind(result, target, held.layout)
 

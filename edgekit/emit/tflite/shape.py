@@ -32,7 +32,7 @@ def lower_reshape(lowering: Lowering, node: ir.Node) -> None:
     tensor = lowering.program.tensors[source]
     if parameters is not None and not parameters.same_as(tensor.quantization):
         target = lowering.program.add_tensor(
-            f"{name_of(value)}.requantized", tensor.shape, np.int8, parameters
+            f"{name_of(value)}.requantized", tensor.shape, parameters.dtype, parameters
         )
         lowering.program.add_operator("QUANTIZE", [source], [target])
         source = target

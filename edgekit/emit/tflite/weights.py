@@ -4,6 +4,7 @@
 - fp16: half-precision weights behind a DEQUANTIZE, which runtimes fold when they load the file. Biases
   stay float32: they are small, and each DEQUANTIZE would cost more bytes than it saves.
 - int8: the graph's integers and scales.
+- weight-only: int8 weights, one scale for each output channel, behind a DEQUANTIZE as in fp16.
 - dynamic: int8 weights by symmetric abs-max per output channel; the runtime quantizes activations.
   Depthwise and grouped convolutions stay float and are stored as in fp16: no delegate takes their hybrid
   kernels, and they hold few of a network's weights.
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from edgekit.emit.renderings.weights import symmetric_int8
 from edgekit.emit.tflite.lowering import Lowering, name_of
 from edgekit.emit.tflite.program import Array, Quantization
 from edgekit.errors import CheckError, UnsupportedError
@@ -50,6 +52,15 @@ def _half(lowering: Lowering, name: str, weights: npt.NDArray[np.float32]) -> in
         raise CheckError(f"{name} holds values beyond float16's {_FLOAT16_MAX:g}", hint="export with fp32")
     program = lowering.program
     stored = program.add_constant(f"{name}.half", weights.astype(np.float16))
+    target = program.add_tensor(name, weights.shape, np.float32)
+    program.add_operator("DEQUANTIZE", [stored], [target])
+    return target
+
+
+def _compressed(lowering: Lowering, name: str, weights: npt.NDArray[np.float32], axis: int) -> int:
+    program = lowering.program
+    integers, scales = symmetric_int8(weights, axis)
+    stored = program.add_constant(f"{name}.int8", integers, Quantization(scales.reshape(-1), axis=axis))
     target = program.add_tensor(name, weights.shape, np.float32)
     program.add_operator("DEQUANTIZE", [stored], [target])
     return target
@@ -99,14 +110,23 @@ def lower_weight(
         return lowering.program.add_constant(name, weights)
     if lowering.precision == "dynamic" and has_hybrid:
         return _dynamic(lowering, name, weights, axis)
+    if lowering.precision == "weight-only":
+        return _compressed(lowering, name, weights, axis)
     return _half(lowering, name, weights)
 
 
 def lower_bias(lowering: Lowering, node: ir.Node, value: ir.Value | None) -> int:
-    """Tensor of a bias, float32 ``[channels]``, or int32 with scale = input scale × weight scale."""
+    """Tensor of a bias, float32 ``[channels]``, or int32 with scale = input scale × weight scale.
+
+    Kernels of int16 activations read the same numbers as int64.
+    """
     name = _constant_name(value)
     if not lowering.integer:
         return lowering.program.add_constant(name, _float_constant(node, value))
     found = _integer_constant(node, value)
     quantization = Quantization(found.scale.reshape(-1), found.zero_point)
-    return lowering.program.add_constant(name, cast(Array, found.values), quantization)
+    values = cast(Array, found.values)
+    source = qdq.dequantized_from(node.inputs[0])
+    if source is not None and source.dtype == ir.DataType.INT16:
+        values = values.astype(np.int64)
+    return lowering.program.add_constant(name, values, quantization)

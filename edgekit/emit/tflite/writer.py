@@ -58,6 +58,7 @@ _TYPES: dict[str, int] = {
     "float32": schema.TensorType.FLOAT32,
     "float16": schema.TensorType.FLOAT16,
     "int32": schema.TensorType.INT32,
+    "int16": schema.TensorType.INT16,
     "int64": schema.TensorType.INT64,
     "int8": schema.TensorType.INT8,
     "uint8": schema.TensorType.UINT8,
