@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from edgekit.cli import console
+from edgekit.cli import console, devices_answers, devices_setup
 from edgekit.cli.arguments import Json
 from edgekit.cli.console import Column
 from edgekit.devices import KINDS, open_device
@@ -36,9 +37,19 @@ def _list(json: Json = False) -> None:
 @app.command("check")
 def _check(
     name: Annotated[str, typer.Argument(metavar="D", help="A device, such as ssh://pi@board.")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Files that have to answer there as here."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Reach a device, and say what it is and which runtimes it has."""
+    """Reach a device, and say what it is and which runtimes it has, or whether files answer there as here.
+
+    Integer outputs have to be identical, floats equal to 1e-4 of the largest.
+    """
+    if files:
+        devices_answers.show(open_device(name), files, json)
+        return
     from edgekit.measure.session import check  # brings what measures, which the list does without
 
     found = {"device": name, **check(open_device(name))}
@@ -46,6 +57,16 @@ def _check(
         console.print_json(found)
     else:
         console.print_fields(_fields(found))
+
+
+@app.command("setup")
+def _setup(
+    what: Annotated[str, typer.Argument(metavar="arm64", help="What to prepare.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    json: Json = False,
+) -> None:
+    """Prepare the emulated 64-bit Arm device in edgekit's cache, without rights or changes to the system."""
+    devices_setup.run(what, dry_run, json)
 
 
 def _fields(found: dict[str, Any]) -> dict[str, object]:

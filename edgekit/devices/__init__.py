@@ -31,6 +31,11 @@ KINDS: dict[str, Kind] = {
         "adb[:SERIAL]?benchmark_model=PATH",
         "an Android device, by LiteRT's benchmark_model",
     ),
+    "emulated-arm64": Kind(
+        "edgekit.devices.emulated",
+        "emulated-arm64[?cpu=NAME]",
+        "64-bit Arm under qemu, for what files answer there; `edgekit devices setup arm64` prepares it",
+    ),
     "cmd": Kind("edgekit.devices.command", "cmd:PREFIX", "whatever a command before the command reaches"),
     "fake": Kind("edgekit.devices.fake", "fake:NAME[?ms=MS]", "none: made-up samples, for trying things out"),
 }

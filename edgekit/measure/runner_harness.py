@@ -13,7 +13,7 @@ from edgekit.devices.archive import write_runner
 from edgekit.errors import DeviceError, DeviceLostError, EdgekitError, InputError, ModelFileError
 from edgekit.measure.session import Measurement, Progress, Protocol, files_of
 
-__all__ = ["check", "measure"]
+__all__ = ["check", "events", "measure"]
 
 _MOST_S_PER_ARTIFACT = 900.0
 _CHECK_S = 120.0
@@ -35,7 +35,7 @@ def measure(
     found = [_Collected(path) for path in paths]
     machine: dict[str, Any] = {}
     sampled_s = 0.0
-    for event in _events(device, [*remote, *_arguments(protocol)], timeout_s, paths):
+    for event in events(device, [*remote, *_arguments(protocol)], timeout_s, paths):
         if "artifact" in event:
             found[event["artifact"]].add(event)
             sampled_s += event.get("wall_s", 0.0)
@@ -50,7 +50,7 @@ def measure(
 
 def check(device: Device) -> dict[str, Any]:
     """As :func:`edgekit.measure.session.check`."""
-    (event,) = _events(device, ["--check"], _CHECK_S, [])
+    (event,) = events(device, ["--check"], _CHECK_S, [])
     del event["event"]
     return event
 
@@ -67,7 +67,7 @@ def _arguments(protocol: Protocol) -> list[str]:
     return [word for name, value in named.items() if value is not None for word in (name, str(value))]
 
 
-def _events(
+def events(
     device: Device, arguments: Sequence[str], timeout_s: float, paths: Sequence[Path]
 ) -> Iterator[dict[str, Any]]:
     """What the runner reports, to its end; its error raised as ours."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from edgekit.devices.runner import machine, protocol
+from edgekit.devices.runner import answers, machine, protocol
 from edgekit.devices.runner.failure import FailureError, write
 from edgekit.devices.runner.runtimes import PACKAGES, version_of
 from edgekit.devices.runner.worker import work
@@ -28,11 +28,17 @@ def main(arguments: list[str] | None = None) -> int:
             work(options, options.artifacts[0], sys.stdin, output)
             return 0
         try:
-            (_check if options.check else protocol.measure)(options, partial(write, output))
+            _job(options)(options, partial(write, output))
         except FailureError as exc:
             write(output, event="error", kind=exc.kind, message=str(exc))
             return 1
         return 0
+
+
+def _job(options: argparse.Namespace) -> Callable[[argparse.Namespace, Callable[..., None]], None]:
+    if options.check:
+        return _check
+    return answers.answer if options.answers else protocol.measure
 
 
 def _check(options: argparse.Namespace, emit: Callable[..., None]) -> None:
@@ -57,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--sustained", type=float, help="seconds to run without a pause")
     new.add_argument("--cpus", default="auto", help="auto: the idlest fast ones; all; or numbers: 2,3")
     new.add_argument("--check", action="store_true", help="only say what this machine is and has")
+    new.add_argument("--answers", action="store_true", help="run each once, and give its outputs")
     new.add_argument("--no-fork", action="store_true", help=argparse.SUPPRESS)
     new.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     return new

@@ -12,14 +12,14 @@ from typing import Any
 
 from edgekit.devices.runner.failure import FailureError
 
-__all__ = ["PACKAGES", "RUNTIMES", "Invoke", "Runtime", "version_of"]
+__all__ = ["PACKAGES", "RUNTIMES", "Invoke", "Runtime", "import_first", "onnx_dtype", "version_of"]
 
 Invoke = Callable[[], object]
 Runtime = tuple[str, Any, Callable[[str], Invoke]]  # its name, version, and what loads a file
 
 
 def _tflite(num_threads: int) -> Runtime:
-    module, package = _import_first(
+    module, package = import_first(
         ("ai_edge_litert.interpreter", "ai-edge-litert"), ("tflite_runtime.interpreter", "tflite-runtime")
     )
 
@@ -35,7 +35,7 @@ def _tflite(num_threads: int) -> Runtime:
 
 
 def _onnx(num_threads: int) -> Runtime:
-    module, _ = _import_first(("onnxruntime", "onnxruntime"))
+    module, _ = import_first(("onnxruntime", "onnxruntime"))
 
     def load(path: str) -> Invoke:
         options = module.SessionOptions()
@@ -43,7 +43,7 @@ def _onnx(num_threads: int) -> Runtime:
         options.intra_op_num_threads = num_threads
         options.inter_op_num_threads = 1
         session = module.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        feeds = {port.name: _example(port.shape, _onnx_dtype(port.type)) for port in session.get_inputs()}
+        feeds = {port.name: _example(port.shape, onnx_dtype(port.type)) for port in session.get_inputs()}
         return lambda: session.run(None, feeds)
 
     return "onnx", module.__version__, load
@@ -51,7 +51,7 @@ def _onnx(num_threads: int) -> Runtime:
 
 def _openvino(num_threads: int) -> Runtime:
     os.environ["CI"] = "true"  # keeps the package from reporting its use to its makers
-    module, _ = _import_first(("openvino", "openvino"))
+    module, _ = import_first(("openvino", "openvino"))
 
     def load(path: str) -> Invoke:
         # f32: what is not in integers would be computed in bfloat16 where the processor has AMX.
@@ -72,13 +72,13 @@ RUNTIMES: dict[str, Callable[[int], Runtime]] = {".tflite": _tflite, ".onnx": _o
 PACKAGES = ("ai-edge-litert", "tflite-runtime", "onnxruntime", "openvino", "numpy")
 
 
-def _onnx_dtype(name: str) -> str:
+def onnx_dtype(name: str) -> str:
     """numpy's name of ``tensor(float)``."""
     inner = name[len("tensor(") : -1]
     return {"float": "float32", "double": "float64"}.get(inner, inner)
 
 
-def _import_first(*names: tuple[str, str]) -> tuple[Any, str]:
+def import_first(*names: tuple[str, str]) -> tuple[Any, str]:
     """The first of these modules that is installed, with its package."""
     for module, package in names:
         try:
