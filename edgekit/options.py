@@ -14,6 +14,7 @@ __all__ = [
     "INTEGER",
     "IO_TYPES",
     "PRECISIONS",
+    "ElementType",
     "ExportOptions",
     "Format",
     "IoType",
@@ -28,6 +29,7 @@ __all__ = [
 Format = Literal["tflite", "onnx", "openvino"]
 Precision = Literal["fp32", "fp16", "int8", "dynamic", "weight-only", "int16"]
 IoType = Literal["float32", "int8", "uint8"]
+ElementType = Literal["float32", "int8", "uint8", "int64"]
 Layout = Literal["NCHW", "NHWC", "NC"]
 
 FORMATS: tuple[Format, ...] = ("tflite", "onnx", "openvino")
@@ -90,14 +92,15 @@ class Preprocessing:
 class TensorSpec:
     """An input or output of an artifact, as an application has to feed or read it.
 
-    ``scale`` and ``zero_point`` are set exactly when ``dtype`` is an integer type:
-    real = (integer - zero_point) * scale.
+    ``scale`` and ``zero_point`` are set exactly when ``dtype`` is int8 or uint8:
+    real = (integer - zero_point) * scale. int64 are indices. ``layout`` is that of images and rows;
+    tensors of other ranks are in the network's own order.
     """
 
     name: str
     shape: tuple[int, ...]
     layout: Layout
-    dtype: IoType
+    dtype: ElementType
     scale: float | None = None
     zero_point: int | None = None
     normalization: Literal["external", "embedded"] | None = None
@@ -123,11 +126,11 @@ class ExportOptions:
     first keeps as few layers float as reach it, and says what they cost: measured here, or, without
     ``time_plan``, by their share of the multiply-adds alone.
 
-    ``keep_float`` and ``keep_int16`` name layers of an int8 export that stay float, or take int16
-    activations (TFLite only): names as ``edgekit describe`` shows them, or patterns with ``*`` and ``?``.
-
     ``per_tensor_weights`` gives each tensor of weights one scale, as targets that demand it do by themselves;
     ``reduce_range`` keeps weights within ±64 for x86 processors without VNNI, which saturate otherwise.
+
+    ``keep_float`` and ``keep_int16`` name layers of an int8 export that stay float, or take int16
+    activations (TFLite only): names as ``edgekit describe`` shows them, or patterns with ``*`` and ``?``.
 
     A file that breaks a limit of the target is refused, or with ``force`` made with a warning.
     """
@@ -147,6 +150,6 @@ class ExportOptions:
     keep_float: tuple[str, ...] = ()
     keep_int16: tuple[str, ...] = ()
     time_plan: bool = True
-    force: bool = False
     per_tensor_weights: bool = False
     reduce_range: bool = False
+    force: bool = False

@@ -38,6 +38,7 @@ _QUANTIZED = frozenset(
     }
     | {"QuantizeLinear"}
 )
+_OPTIONAL_OUTPUTS = frozenset({"BatchNormalization", "Dropout", "LayerNormalization", "MaxPool"})
 _MAGIC = {
     b"PK\x03\x04": ("a zip archive", "torch checkpoints are weights (--weights FILE), not a model"),
     b"\x80\x02": ("a Python pickle", "torch checkpoints are weights (--weights FILE), not a model"),
@@ -153,9 +154,19 @@ def _prepare(model: ir.Model) -> None:
         node.name = node.name or (node.outputs[0].name if node.outputs else "")
         node.metadata_props.clear()
         node.metadata_props[SCOPE] = layer_name(node.name or "")
+        _drop_unused_outputs(node)
         for index, value in enumerate(node.outputs):
             value.name = value.name or f"{node.name}.{index}"
             value.shape = None
+
+
+def _drop_unused_outputs(node: ir.Node) -> None:
+    """Masks, indices and statistics that nobody reads."""
+    count = len(node.outputs)
+    while count > 1 and not node.outputs[count - 1].uses() and not node.outputs[count - 1].is_graph_output():
+        count -= 1
+    if node.op_type in _OPTIONAL_OUTPUTS and count < len(node.outputs):
+        node.resize_outputs(count)
 
 
 def _damaged(file: Path, reason: str) -> ModelFileError:

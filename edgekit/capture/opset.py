@@ -13,7 +13,7 @@ import onnx.defs
 import onnx.version_converter
 
 from edgekit.errors import ModelFileError, UnsupportedError
-from edgekit.graph.ops import OPSET
+from edgekit.graph.ops import OPSET, YOUNGER
 
 __all__ = ["OLDEST_OPSET", "convert_opset"]
 
@@ -50,10 +50,16 @@ def _upgraded(proto: onnx.ModelProto, version: int, file: Path) -> onnx.ModelPro
 
 def _downgrade(proto: onnx.ModelProto, version: int) -> None:
     for node in proto.graph.node:
-        _require_same_meaning(node, version)
+        if YOUNGER.get(node.op_type, OPSET) == OPSET:
+            _require_same_meaning(node, version)
     for item in proto.opset_import:
         if item.domain in ("", "ai.onnx"):
             item.version = OPSET
+
+
+def _neutral(attribute: onnx.AttributeProto) -> tuple[object, ...]:
+    """Values that state what older operators do anyway, where the schema names no default."""
+    return {"dilations": ([1] * len(attribute.ints),), "mode": (b"DCR",)}.get(attribute.name, ())
 
 
 def _require_same_meaning(node: onnx.NodeProto, version: int) -> None:
@@ -68,7 +74,8 @@ def _require_same_meaning(node: onnx.NodeProto, version: int) -> None:
         if attribute.name in schema.attributes:
             continue
         default = newer.attributes[attribute.name].default_value
-        if onnx.helper.get_attribute_value(attribute) != onnx.helper.get_attribute_value(default):
+        value = onnx.helper.get_attribute_value(attribute)
+        if value not in (onnx.helper.get_attribute_value(default), *_neutral(attribute)):
             raise UnsupportedError(f"{where} uses attribute {attribute.name!r}", hint=hint)
         node.attribute.remove(attribute)
     if len(node.input) > schema.max_input:

@@ -70,6 +70,18 @@ class Emitted:
     output: TensorSpec
     dtypes: Mapping[str, int] = field(default_factory=dict)
     details: Mapping[str, JSON] = field(default_factory=dict)
+    more_inputs: tuple[TensorSpec, ...] = ()
+    more_outputs: tuple[TensorSpec, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """All inputs; most networks have the one."""
+        return (self.input, *self.more_inputs)
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """All outputs; most networks have the one."""
+        return (self.output, *self.more_outputs)
 
 
 Emitter: TypeAlias = Callable[[ir.Model, Path, EmitOptions], Emitted]

@@ -74,6 +74,8 @@ def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
         output=rendered.output,
         dtypes=count_dtypes(rendered.model),
         details=_details(rendered.model, options),
+        more_inputs=rendered.more_inputs,
+        more_outputs=rendered.more_outputs,
     )
 
 
@@ -98,7 +100,7 @@ def _describe(rendered: Rendered, options: EmitOptions) -> None:
     model.doc_string = options.description or None
     model.producer_name, model.producer_version = "edgekit", edgekit.__version__
     model.metadata_props.clear()
-    for spec in (rendered.input, rendered.output):
+    for spec in rendered.specs:
         if spec.scale is not None:
             model.metadata_props[f"quantization.{spec.name}"] = _parameters(spec)
     if options.preprocessing is not None:

@@ -75,6 +75,8 @@ def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
         output=rendered.output,
         dtypes=count_dtypes(_read(path)),
         details=_details(weights),
+        more_inputs=rendered.more_inputs,
+        more_outputs=rendered.more_outputs,
     )
 
 

@@ -35,7 +35,7 @@ def describe(model: Any, rendered: Rendered, options: EmitOptions) -> None:
         entries["edgekit", "preprocessing"] = json.dumps(vars(options.preprocessing))
     if options.preprocessing is not None and rendered.input.scale is None:
         entries |= _normalization(options.preprocessing)
-    for spec in (rendered.input, rendered.output):
+    for spec in rendered.specs:
         entries |= _quantization(spec)
     for path, value in entries.items():
         model.set_rt_info(value, list(path))

@@ -38,13 +38,20 @@ class Rendered:
     input: TensorSpec
     output: TensorSpec
     floats: frozenset[str] = frozenset()
+    more_inputs: tuple[TensorSpec, ...] = ()
+    more_outputs: tuple[TensorSpec, ...] = ()
+
+    @property
+    def specs(self) -> tuple[TensorSpec, ...]:
+        """Inputs, then outputs."""
+        return (self.input, *self.more_inputs, self.output, *self.more_outputs)
 
 
 def render(model: ir.Model, options: EmitOptions, recipe: Recipe) -> Rendered:
     """Apply the recipe for ``options.precision`` to a copy of ``model`` and set its I/O types.
 
-    Raises UnsupportedError when the graph has not one input and one output, has int16 activations, or
-    integer I/O is asked of a float file; CheckError when ``int8`` is asked of a graph that is not
+    Raises UnsupportedError when the graph has int16 activations, or integer I/O is asked of a float file,
+    or of one with several inputs or outputs; CheckError when ``int8`` is asked of a graph that is not
     quantized throughout.
     """
     input_type, output_type = _io_types(model, options)
@@ -60,7 +67,12 @@ def render(model: ir.Model, options: EmitOptions, recipe: Recipe) -> Rendered:
         node.metadata_props.clear()
     graph = copy.graph
     return Rendered(
-        copy, _spec(graph.inputs[0], input_type, source), _spec(graph.outputs[0], output_type, result), floats
+        copy,
+        _spec(graph.inputs[0], input_type, source),
+        _spec(graph.outputs[0], output_type, result),
+        floats,
+        tuple(_spec(value, input_type, None) for value in graph.inputs[1:]),
+        tuple(_spec(value, output_type, None) for value in graph.outputs[1:]),
     )
 
 
@@ -100,11 +112,12 @@ def _is_int16(value: ir.Value) -> bool:
 
 
 def _io_types(model: ir.Model, options: EmitOptions) -> tuple[IoType, IoType]:
-    graph = model.graph
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        counts = f"{len(graph.inputs)} inputs and {len(graph.outputs)} outputs"
-        raise UnsupportedError(f"expected one input and one output, the graph has {counts}")
     chosen = options.input_type or "float32", options.output_type or "float32"
+    if chosen != ("float32", "float32") and (len(model.graph.inputs), len(model.graph.outputs)) != (1, 1):
+        raise UnsupportedError(
+            f"integer types of {len(model.graph.inputs)} inputs and {len(model.graph.outputs)} outputs",
+            hint="keep float32 input and output",
+        )
     if options.precision != "int8" and chosen != ("float32", "float32"):
         types = f"input type {chosen[0]} and output type {chosen[1]}"
         raise UnsupportedError(
@@ -116,9 +129,9 @@ def _io_types(model: ir.Model, options: EmitOptions) -> tuple[IoType, IoType]:
 
 def _spec(value: ir.Value, dtype: IoType, params: qdq.QuantizedTensor | None) -> TensorSpec:
     shape = shape_of(value)
-    if len(shape) not in _LAYOUTS:
-        raise UnsupportedError(f"{value.name} has shape {list(shape)}, expected NCHW or NC")
-    layout, name = _LAYOUTS[len(shape)], value.name or ""
+    layout, name = _LAYOUTS.get(len(shape), "NC"), value.name or ""
+    if value.dtype == ir.DataType.INT64:
+        return TensorSpec(name, shape, layout, "int64")
     if params is None:
         return TensorSpec(name, shape, layout, dtype)
     return TensorSpec(name, shape, layout, dtype, float(params.scale), params.zero_point)

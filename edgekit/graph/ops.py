@@ -31,6 +31,7 @@ __all__ = [
     "kind_of",
     "macs_of",
     "operator_of",
+    "required_opset",
 ]
 
 Kind = Literal[
@@ -171,10 +172,17 @@ TRANSIENT: dict[str, Operator] = {
     "Cast": Operator("view", shapes.like_input),
     "CastLike": Operator("view", shapes.like_input),
     "Sum": Operator("elementwise", shapes.broadcast),
+    "Mean": Operator("elementwise", shapes.broadcast),
+    **dict.fromkeys(("Celu", "Mish", "Selu", "Softsign", "Swish"), _ACTIVATION),
+    **dict.fromkeys(
+        ("GroupNormalization", "InstanceNormalization", "MeanVarianceNormalization"), _ACTIVATION
+    ),
+    "LpNormalization": Operator("activation", shapes.along_axis),
+    **dict.fromkeys(("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"), _REDUCE),
 }
 """Operators that front ends leave in a graph and that passes remove: never in a canonical graph."""
 
-YOUNGER: dict[str, int] = {"Gelu": 20}
+YOUNGER: dict[str, int] = {"Gelu": 20, "Mish": 18, "Swish": 24}
 """Operators that came after :data:`OPSET`, with the opset of a graph that has one; the others mean the same
 in both."""
 
@@ -210,6 +218,11 @@ def macs_of(node: ir.Node) -> int:
 def is_fusable(node: ir.Node) -> bool:
     """Whether the node is a clamp (ReLU, ReLU6) that runtimes fuse into the layer before it."""
     return node.op_type in _FUSABLE
+
+
+def required_opset(graph: ir.Graph) -> int:
+    """The canonical opset, or that of the graph's youngest operator."""
+    return max((YOUNGER.get(node.op_type, OPSET) for node in graph), default=OPSET)
 
 
 def is_quantizer(node: ir.Node) -> bool:

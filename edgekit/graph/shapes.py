@@ -93,6 +93,12 @@ def conv_transpose(node: ir.Node) -> tuple[Shape, ...]:
     dilations = _ints(node, "dilations", [1] * rank)
     pads = _ints(node, "pads", [0] * 2 * rank)
     extra = _ints(node, "output_padding", [0] * rank)
+    given = _ints(node, "output_shape", [])
+    if given:
+        return ((data[0], weight[1] * node.attributes.get_int("group", 1), *given[-rank:]),)
+    if node.attributes.get_string("auto_pad", "NOTSET") in ("SAME_UPPER", "SAME_LOWER"):
+        same = (size * stride for size, stride in zip(data[2:], strides, strict=True))
+        return ((data[0], weight[1] * node.attributes.get_int("group", 1), *same),)
     spatial = tuple(
         strides[i] * (data[2 + i] - 1)
         + extra[i]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from edgekit.errors import GraphError
-from edgekit.graph.ops import OPERATORS, OPSET
+from edgekit.graph.ops import OPERATORS, required_opset
 from edgekit.graph.qdq import dequantized_constant
 from edgekit.graph.values import array_of, is_static
 
@@ -50,8 +50,8 @@ def verify_structure(model: ir.Model) -> None:
 def verify(model: ir.Model) -> None:
     """Raise :class:`GraphError` unless the model obeys the whole canonical contract."""
     graph = model.graph
-    if graph.opset_imports.get("") != OPSET:
-        raise GraphError(f"opset is {graph.opset_imports.get('')}, expected {OPSET}")
+    if graph.opset_imports.get("") != required_opset(graph):
+        raise GraphError(f"opset is {graph.opset_imports.get('')}, expected {required_opset(graph)}")
     verify_structure(model)
     for value in graph.inputs:
         _verify_input(value)

@@ -12,7 +12,7 @@ from typing import Literal
 from edgekit.errors import UnsupportedError
 from edgekit.quantize.arithmetic import ActivationParams
 
-__all__ = ["CONTRACT", "WEIGHTED", "Rule", "rule_of"]
+__all__ = ["CONTRACT", "WEIGHTED", "WIDE", "Rule", "rule_of"]
 
 Kind = Literal["free", "shared", "fixed"]
 
@@ -55,28 +55,50 @@ CONTRACT: dict[str, Rule] = {
     "Clip": _FREE,
     "Concat": _CONCAT,
     "Conv": _WEIGHTED,
+    "DepthToSpace": _SHARED,
+    "Elu": _FREE,
+    "Expand": _SHARED,
     "Flatten": _SHARED,
+    "Gather": _SHARED,
+    "Gelu": _FREE,
     "Gemm": _WEIGHTED,
     "GlobalAveragePool": _FREE,
+    "GlobalMaxPool": _SHARED,
     "HardSigmoid": _FREE,
     "HardSwish": _FREE,
     "LeakyRelu": _FREE,
     "MaxPool": _SHARED,
     "Mul": _FREE,
+    "PRelu": _FREE,
     "Pad": _SHARED,
+    "ReduceMax": _SHARED,
     "ReduceMean": _FREE,
+    "ReduceMin": _SHARED,
     "Relu": _FREE,
     "Reshape": _SHARED,
     "Resize": _SHARED,
     "Sigmoid": _UNIT,
+    "Slice": _SHARED,
     "Softmax": _UNIT,
+    "SpaceToDepth": _SHARED,
     "Sub": _FREE,
     "Tanh": _TANH,
+    "Tile": _SHARED,
+    "Transpose": _SHARED,
 }
-"""ONNX operator → its rule. An operator that is absent cannot be quantized."""
+"""ONNX operator → its rule. An operator that is absent stays float in an int8 network."""
 
 WEIGHTED = frozenset({"Conv", "Gemm"})
 """Operators whose second input is a weight and whose third is a bias."""
+
+
+WIDE = frozenset(
+    {
+        *("Add", "Clip", "Concat", "Conv", "Flatten", "Gemm", "GlobalAveragePool", "MaxPool"),
+        *("Mul", "Pad", "Relu", "Reshape", "Sigmoid", "Softmax", "Sub", "Tanh"),
+    }
+)
+"""Operators that LiteRT computes with int16 activations, as a test of each shows."""
 
 
 def rule_of(op_type: str, node_name: str | None) -> Rule:

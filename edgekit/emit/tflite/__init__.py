@@ -48,7 +48,11 @@ def _metadata(options: EmitOptions, source: TensorSpec, output: TensorSpec, runt
 
 def _details(program: Program, runtime: str) -> dict[str, JSON]:
     counts: dict[str, JSON] = dict(Counter(operator.code for operator in program.operators).most_common())
-    return {"operators": counts, "min_runtime_version": runtime}
+    return {
+        "operators": counts,
+        "transposes": counts.get("TRANSPOSE", 0),
+        "min_runtime_version": runtime,
+    }
 
 
 def _float_values(graph: ir.Graph) -> set[str]:
@@ -65,15 +69,17 @@ def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
     """Write ``model`` as one ``.tflite`` file.
 
     The input is NHWC. ``int8`` expects a quantized graph and writes int8 input and output unless told
-    otherwise, and an output of the input's type unless told otherwise; the other precisions expect an
-    fp32 graph and have float32 input and output.
+    otherwise, and an output of the input's type unless told otherwise. ``int16`` expects one whose
+    activations are int16, and the other precisions an fp32 graph: these have float32 input and output.
     Raises UnsupportedError for an operator or option that TFLite cannot express, CheckError for int8
     parameters that its kernels do not accept, OutputError when the file cannot be written.
     """
-    program = lower(model.graph, options.precision)
-    source, output = set_interface(program, options.precision, options.input_type, options.output_type)
+    is_integer = options.precision in ("int8", "int16")
+    program = lower(model.graph, "int8" if is_integer else options.precision)
+    inputs, outputs = set_interface(program, options.precision, options.input_type, options.output_type)
+    source, output = inputs[0], outputs[0]
     _check_labels(options, output)
-    if options.precision == "int8":
+    if is_integer:
         check_integer_program(program, _float_values(model.graph))
     versions = {(op.code, operator_version(op, program.tensors)) for op in program.operators}
     runtime = minimum_runtime(versions)
@@ -91,4 +97,6 @@ def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
         output=output,
         dtypes=count_dtypes(program),
         details=_details(program, runtime),
+        more_inputs=inputs[1:],
+        more_outputs=outputs[1:],
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
 from edgekit.emit.tflite.program import Operator, Program, Quantization
 from edgekit.errors import UnsupportedError
-from edgekit.options import IoType, Layout, Precision, TensorSpec
+from edgekit.options import ElementType, IoType, Layout, Precision, TensorSpec
 
 __all__ = ["set_interface"]
 
@@ -31,43 +32,42 @@ def _add_outer(program: Program, inner: int, io_type: IoType) -> int:
     return program.add_tensor(tensor.name, tensor.shape, np.dtype(io_type), quantization)
 
 
-def _set_input(program: Program, io_type: IoType) -> None:
-    inner = program.inputs[0]
+def _set_input(program: Program, position: int, io_type: IoType) -> None:
+    inner = program.inputs[position]
     outer = _add_outer(program, inner, io_type)
     program.operators.insert(0, Operator("QUANTIZE", (outer,), (inner,)))
-    program.inputs[0] = outer
+    program.inputs[position] = outer
 
 
-def _set_output(program: Program, io_type: IoType) -> None:
-    inner = program.outputs[0]
+def _set_output(program: Program, position: int, io_type: IoType) -> None:
+    inner = program.outputs[position]
     outer = _add_outer(program, inner, io_type)
     code = "DEQUANTIZE" if io_type == "float32" else "QUANTIZE"
     program.operators.append(Operator(code, (inner,), (outer,)))
-    program.outputs[0] = outer
+    program.outputs[position] = outer
 
 
-def _spec(program: Program, index: int, io_type: IoType) -> TensorSpec:
+def _spec(program: Program, index: int) -> TensorSpec:
     tensor = program.tensors[index]
     order: Layout = "NCHW" if tensor.name in program.in_graph_order else "NHWC"
     layout: Layout = order if len(tensor.shape) == 4 else "NC"
+    dtype = cast(ElementType, tensor.dtype.name)
     if tensor.quantization is None:
-        return TensorSpec(tensor.name, tensor.shape, layout, io_type)
+        return TensorSpec(tensor.name, tensor.shape, layout, dtype)
     scale, zero_point = float(tensor.quantization.scale[0]), tensor.quantization.zero_point
-    return TensorSpec(tensor.name, tensor.shape, layout, io_type, scale, zero_point)
+    return TensorSpec(tensor.name, tensor.shape, layout, dtype, scale, zero_point)
 
 
 def set_interface(
     program: Program, precision: Precision, input_type: IoType | None, output_type: IoType | None
-) -> tuple[TensorSpec, TensorSpec]:
-    """Give a program with one input and one output the application's types; returns what they are.
+) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Give a program's inputs and outputs the application's types; returns what they are, in their order.
 
-    The input's default is int8 for an int8 program and float32 for the others, which have no other choice.
-    The output's default is the input's type: who feeds bytes reads bytes, and TFLite Support, which knows
-    uint8 and float32 only, can read what it can feed.
+    The inputs' default is int8 for an int8 program and float32 for the others, which have no other choice:
+    int16 stays inside.
+    The outputs' default is the input's type: who feeds bytes reads bytes, and TFLite Support, which knows
+    uint8 and float32 only, can read what it can feed. Indices are int64 whatever was chosen.
     """
-    if len(program.inputs) != 1 or len(program.outputs) != 1:
-        counts = f"{len(program.inputs)} inputs and {len(program.outputs)} outputs"
-        raise UnsupportedError(f"expected one input and one output, the graph has {counts}")
     default: IoType = "int8" if precision == "int8" else "float32"
     chosen = input_type or default, output_type or input_type or default
     if default == "float32" and chosen != ("float32", "float32"):
@@ -75,8 +75,13 @@ def set_interface(
             f"input type {chosen[0]} and output type {chosen[1]} need precision int8, not {precision}",
             hint="export with precision int8, or keep float32 input and output",
         )
-    if chosen[0] != default:
-        _set_input(program, chosen[0])
-    if chosen[1] != default:
-        _set_output(program, chosen[1])
-    return _spec(program, program.inputs[0], chosen[0]), _spec(program, program.outputs[0], chosen[1])
+    for position, index in enumerate(program.inputs):
+        if program.tensors[index].dtype.name != chosen[0]:
+            _set_input(program, position, chosen[0])
+    for position, index in enumerate(program.outputs):
+        if program.tensors[index].dtype.name not in (chosen[1], "int64"):
+            _set_output(program, position, chosen[1])
+    inputs, outputs = (
+        tuple(_spec(program, index) for index in indices) for indices in (program.inputs, program.outputs)
+    )
+    return inputs, outputs

@@ -10,6 +10,7 @@ import onnx_ir as ir
 from edgekit.emit.tflite.layout import Layout
 from edgekit.emit.tflite.lowering import Lowering, name_of
 from edgekit.emit.tflite.schema import schema
+from edgekit.errors import UnsupportedError
 from edgekit.graph import qdq
 from edgekit.graph.values import shape_of
 
@@ -52,6 +53,10 @@ def extreme_index(code: str) -> Callable[[Lowering, ir.Node], None]:
     """Lowering of ``ArgMax`` or ``ArgMin``: 64-bit indices of the first extreme along one axis."""
 
     def lower(lowering: Lowering, node: ir.Node) -> None:
+        if node.attributes.get_int("select_last_index", 0):
+            raise UnsupportedError(
+                f"node {node.name!r} ({node.op_type}): TFLite takes the first extreme, not the last"
+            )
         held = lowering.stored(node.inputs[0])
         rank = len(shape_of(node.inputs[0]))
         axis = node.attributes.get_int("axis", 0) % rank

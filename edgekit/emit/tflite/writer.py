@@ -11,6 +11,7 @@ import numpy.typing as npt
 from edgekit.emit.tflite.program import Operator, Option, Program, Quantization, Tensor
 from edgekit.emit.tflite.schema import flatbuffers, schema
 from edgekit.emit.tflite.versions import operator_version
+from edgekit.errors import UnsupportedError
 
 __all__ = ["BUFFER_ALIGNMENT_BYTES", "FILE_IDENTIFIER", "SIGNATURE", "pack"]
 
@@ -57,8 +58,8 @@ _OPTIONS: dict[str, str] = {
 _TYPES: dict[str, int] = {
     "float32": schema.TensorType.FLOAT32,
     "float16": schema.TensorType.FLOAT16,
-    "int32": schema.TensorType.INT32,
     "int16": schema.TensorType.INT16,
+    "int32": schema.TensorType.INT32,
     "int64": schema.TensorType.INT64,
     "int8": schema.TensorType.INT8,
     "uint8": schema.TensorType.UINT8,
@@ -134,6 +135,8 @@ def _tensor(tensor: Tensor, buffers: _Buffers, shared: _SharedVectors) -> Any:
     packed = schema.TensorT()
     packed.name = tensor.name
     packed.shape = np.asarray(tensor.shape, np.int32)
+    if tensor.dtype.name not in _TYPES:
+        raise UnsupportedError(f"tensor {tensor.name!r} is {tensor.dtype.name}, which has no place in TFLite")
     packed.type = _TYPES[tensor.dtype.name]
     packed.buffer = 0 if tensor.data is None else buffers.index(tensor.data.tobytes())
     if tensor.quantization is not None:

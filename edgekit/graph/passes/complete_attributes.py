@@ -15,7 +15,15 @@ from edgekit.graph.values import required, shape_of
 
 __all__ = ["complete_attributes"]
 
-_AXIS_DEFAULTS = {"Concat": 1, "Softmax": -1, "LogSoftmax": -1, "Split": 0, "Gather": 0, "ArgMax": 0}
+_AXIS_DEFAULTS = {
+    "Concat": 1,
+    "Softmax": -1,
+    "LogSoftmax": -1,
+    "Split": 0,
+    "Gather": 0,
+    "ArgMax": 0,
+    "ArgMin": 0,
+}
 
 
 def complete_attributes(model: ir.Model) -> bool:
@@ -26,6 +34,10 @@ def complete_attributes(model: ir.Model) -> bool:
             modified |= _complete_conv(node)
         elif node.op_type in ("MaxPool", "AveragePool"):
             modified |= _complete_pool(node)
+        elif node.op_type == "Transpose":
+            rank = len(shape_of(required(node, 0)))
+            perm = node.attributes.get_ints("perm", range(rank)[::-1])
+            modified |= with_attributes(node, {"perm": list(perm)})
         elif node.op_type in _AXIS_DEFAULTS:
             rank = len(shape_of(required(node, 0)))
             axis = node.attributes.get_int("axis", _AXIS_DEFAULTS[node.op_type])

@@ -9,11 +9,12 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from edgekit.errors import UnsupportedError
 from edgekit.graph.edit import add_before, constant_before, with_attributes
 from edgekit.graph.values import required, shape_of
 
 __all__ = ["explicit_padding"]
+
+_SAME = ("SAME_UPPER", "SAME_LOWER")
 
 
 def explicit_padding(model: ir.Model) -> bool:
@@ -30,18 +31,36 @@ def explicit_padding(model: ir.Model) -> bool:
 
 def _fix_auto_pad(node: ir.Node) -> bool:
     mode = node.attributes.get_string("auto_pad")
+    is_transposed = node.op_type == "ConvTranspose"
+    if is_transposed and (mode in _SAME or "output_shape" in node.attributes):
+        with_attributes(node, {"pads": _transposed_pads(node, mode)})
+        node.attributes.pop("output_shape", None)
+        node.attributes.pop("auto_pad", None)
+        return True
     if mode is None:
         return False
-    if mode in ("SAME_UPPER", "SAME_LOWER"):
-        if node.op_type == "ConvTranspose":
-            raise UnsupportedError(
-                f"node {node.name!r} (ConvTranspose): auto_pad {mode}", hint="export it with explicit pads"
-            )
+    if mode in _SAME:
         with_attributes(node, {"pads": _same_pads(node, mode)})
     elif mode == "VALID":
         with_attributes(node, {"pads": [0] * len(_ints(node, "pads"))})
     node.attributes.pop("auto_pad")
     return True
+
+
+def _transposed_pads(node: ir.Node, mode: str | None) -> list[int]:
+    """What a transposed convolution makes beyond its stated output; an odd element as ONNX says."""
+    made = shape_of(node.outputs[0])[2:]
+    extra = list(node.attributes.get_ints("output_padding", [0] * len(made)))
+    begins, ends = [], []
+    for i, ((size, kernel, stride), out) in enumerate(zip(_axes(node), made, strict=True)):
+        total = stride * (size - 1) + extra[i] + kernel - out
+        if total < 0:  # more than is computed: rows of nothing but bias
+            extra[i], total = extra[i] - total, 0
+        small, large = total // 2, total - total // 2
+        begins.append(small if mode == "SAME_UPPER" else large)
+        ends.append(large if mode == "SAME_UPPER" else small)
+    with_attributes(node, {"output_padding": extra})
+    return begins + ends
 
 
 def _same_pads(node: ir.Node, mode: str) -> list[int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from edgekit.errors import UnsupportedError
 from edgekit.graph.edit import add_before, constant_before, replace_node
 from edgekit.graph.values import Array, array_of, required, shape_of
 
@@ -50,10 +49,32 @@ def _replace_gemm(node: ir.Node) -> None:
     attributes = node.attributes
     weight = array_of(required(node, 1))
     if weight is None:
-        raise UnsupportedError(f"node {node.name!r} (Gemm): the weight must be a constant")
+        _replace_by_product(node)
+        return
     transposed = weight if attributes.get_int("transB", 0) else weight.T
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     _replace(node, transposed * np.float32(attributes.get_float("alpha", 1.0)), bias)
+
+
+def _replace_by_product(node: ir.Node) -> None:
+    """A product of two computed matrices is no layer: ``alpha · A · B + beta · C``, operator by operator."""
+    operands = [
+        add_before(node, "Transpose", [required(node, i)], {"perm": [1, 0]})
+        if node.attributes.get_int(name, 0)
+        else required(node, i)
+        for i, name in enumerate(("transA", "transB"))
+    ]
+    result = _scaled(node, add_before(node, "MatMul", operands), "alpha")
+    if len(node.inputs) > 2 and node.inputs[2] is not None:
+        result = add_before(node, "Add", [result, _scaled(node, required(node, 2), "beta")])
+    replace_node(node, result)
+
+
+def _scaled(node: ir.Node, value: ir.Value, name: str) -> ir.Value:
+    factor = node.attributes.get_float(name, 1.0)
+    if factor == 1:
+        return value
+    return add_before(node, "Mul", [value, constant_before(node, name, np.asarray(factor, np.float32))])
 
 
 def _replace(node: ir.Node, weight: Array, bias: ir.Value | None) -> None:

@@ -33,6 +33,8 @@ def _is_identity(node: ir.Node) -> bool:
         return required(node, 0).dtype == node.outputs[0].dtype
     if node.op_type == "Concat":
         return len(node.inputs) == 1
+    if node.op_type in ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum"):
+        return bool(node.attributes.get_int("noop_with_empty_axes", 0)) and not _names_axes(node)
     if node.op_type == "Transpose":
         return _is_trivial_transpose(node)
     if node.op_type == "Pad":
@@ -41,6 +43,12 @@ def _is_identity(node: ir.Node) -> bool:
     # Same shape and same order of elements.
     keeps_order = node.op_type in ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Slice")
     return keeps_order and _keeps_shape(node) and not _reverses(node)
+
+
+def _names_axes(node: ir.Node) -> bool:
+    given = node.inputs[1] if len(node.inputs) > 1 else None
+    axes = array_of(given)
+    return given is not None and (axes is None or axes.size > 0)
 
 
 def _keeps_shape(node: ir.Node) -> bool:

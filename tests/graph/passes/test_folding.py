@@ -55,7 +55,7 @@ def test_batch_norm_into_transposed_convolution(canonical: Canonical, group: int
     model = canonical(
         "(float[1,4,6,6] x) => (float[1,6,h,w] y) "
         f"{{ c = ConvTranspose<group={group}, strides=[2,2]>(x, weight, bias) y = {NORMALIZE} }}",
-        weight=normal(4, 6 // group, 2, 2),
+        weight=normal(4, 6 // group, 3, 3),
         bias=normal(6),
         **batch_norm(6),
     )
