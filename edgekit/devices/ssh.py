@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
+from functools import cache
 from urllib.parse import parse_qs, urlsplit
 
 from edgekit.devices.process import Ended
@@ -47,7 +50,8 @@ class SshDevice(ShellDevice):
     def argv(self, script: str) -> list[str]:
         options = [word for key, value in _OPTIONS.items() for word in ("-o", f"{key}={value}")]
         port = ["-p", str(self._port)] if self._port else []
-        return ["ssh", "-T", *options, *port, "--", self._destination, f"sh -c {_quoted(script)}"]
+        command = f"sh -c {_quoted(script)}"
+        return ["ssh", "-T", *options, *_sharing(), *port, "--", self._destination, command]
 
     def failure(self, ended: Ended, doing: str) -> DeviceError:
         said = ended.stderr.lower()
@@ -96,6 +100,20 @@ def open_(name: str) -> SshDevice:
     # From the text, because urlsplit makes the host's name lower case, and ~/.ssh/config tells cases apart.
     destination = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.rstrip(":")
     return SshDevice(name, destination, port, extra.get("python", ["python3"])[0])
+
+
+def _sharing() -> list[str]:
+    """Options that make the commands of one measurement share a connection, where OpenSSH can."""
+    if sys.platform == "win32":
+        return []
+    words = {"ControlMaster": "auto", "ControlPath": f"{_sockets().name}/%C", "ControlPersist": "20"}
+    return [word for key, value in words.items() for word in ("-o", f"{key}={value}")]
+
+
+@cache
+def _sockets() -> tempfile.TemporaryDirectory[str]:
+    """A folder for the shared connections' sockets, of this process alone, removed when it ends."""
+    return tempfile.TemporaryDirectory(prefix="edgekit-ssh-", ignore_cleanup_errors=True)
 
 
 def _quoted(script: str) -> str:

@@ -15,7 +15,8 @@ from typing import Any, cast
 
 from edgekit.devices import Device
 from edgekit.devices.adb import AdbDevice
-from edgekit.errors import DeviceError, ModelFileError, UnsupportedError
+from edgekit.devices.process import Ended
+from edgekit.errors import EdgekitError, ModelFileError, UnsupportedError
 from edgekit.measure.session import Measurement, Progress, Protocol, files_of
 
 __all__ = ["check", "measure"]
@@ -28,6 +29,8 @@ _TIMINGS = re.compile(
     r"Inference timings in us: Init: (?P<init>[\d.e+]+), First inference: (?P<first>[\d.e+]+), "
     r"Warmup \(avg\): (?P<warmup>[\d.e+]+), Inference \(avg\): (?P<average>[\d.e+]+)"
 )
+_SCRIPT = '"$0" "$@" 2>&1 || echo "exit code $?"'
+_EXIT_CODE = re.compile(r"^exit code (\d+)$", re.MULTILINE)
 _COUNT = re.compile(r"\bcount=(\d+)")
 _MEDIAN = re.compile(r"\bmedian=([\d.e+]+)")
 _PEAK_MB = re.compile(r"[Pp]eak memory footprint \(MB\)[^:=]*[:=]\s*(?:overall=)?([\d.e+]+)")
@@ -104,14 +107,10 @@ def _flags(remote: str, protocol: Protocol) -> list[str]:
 
 def _turn(device: Device, command: Sequence[str], path: Path) -> _Turn:
     # The log is on stderr of old tools and on stdout of new ones.
-    text = "\n".join(device.run(["sh", "-c", '"$0" "$@" 2>&1', *command], _MOST_S))
+    text = "\n".join(device.run(["sh", "-c", _SCRIPT, *command], _MOST_S))
     timings = _TIMINGS.search(text)
     if timings is None:
-        said = [line for line in text.splitlines() if line.strip()]
-        last = said[-1] if said else "nothing"
-        if any(words in text.lower() for words in _REFUSED):
-            raise ModelFileError(f"benchmark_model on {device.name} cannot run {path.name}: {last}")
-        raise DeviceError(f"benchmark_model on {device.name} gave no timings, but {last!r}")
+        raise _no_timings(cast(AdbDevice, device), text, path)
     counts = [int(count) for count in _COUNT.findall(text)] or [0]
     medians = [float(value) for value in _MEDIAN.findall(text)]
     peak = _PEAK_MB.search(text) or _OVERALL_MB.search(text)
@@ -123,6 +122,14 @@ def _turn(device: Device, command: Sequence[str], path: Path) -> _Turn:
         warmup_runs=counts[0] if len(counts) > 1 else 0,
         peak_memory_bytes=round(float(peak[1]) * 2**20) if peak else None,
     )
+
+
+def _no_timings(phone: AdbDevice, text: str, path: Path) -> EdgekitError:
+    ended = _EXIT_CODE.search(text)
+    said = Ended(int(ended[1]) if ended else 0, _EXIT_CODE.sub("", text))
+    if any(words in text.lower() for words in _REFUSED):
+        return ModelFileError(f"benchmark_model on {phone.name} cannot run {path.name}: {said.said}")
+    return phone.failure(said, "run benchmark_model")
 
 
 def _measurement(path: Path, turns: Sequence[_Turn], machine: Mapping[str, Any]) -> Measurement:

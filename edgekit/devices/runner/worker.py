@@ -94,7 +94,11 @@ class Worker:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 read when the process has ended
         start = self._fork if hasattr(os, "fork") and not options.no_fork else self._spawn
         start(options)
-        self.loaded = self._hear()
+        try:
+            self.loaded = self._hear()
+        except FailureError:
+            self.close()
+            raise
 
     def ask(self, most_runs: int, seconds: float, least_runs: int) -> dict[str, Any]:
         """Run for ``seconds``, but at least and at most so often: the samples, and what went on meanwhile."""
@@ -108,6 +112,7 @@ class Worker:
         for stream in (self._commands, self._replies):
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
+        self._log.close()
 
     def _fork(self, options: argparse.Namespace) -> None:
         """Without a new program, which an emulator of this processor could not start."""
