@@ -14,15 +14,16 @@ from edgekit import runtimes
 from edgekit.building import Built
 from edgekit.emit import Emitted
 from edgekit.errors import CheckError, InputError
-from edgekit.evaluation import check_labels, encode, read_output
+from edgekit.evaluation import check_labels, encode, network_input, read_output
 from edgekit.graph.run import GraphRunner
 from edgekit.images import SkippedImage, labelled_images, normalize, stream_pixels, to_batch
-from edgekit.options import ExportOptions
+from edgekit.options import ExportOptions, Preprocessing
 
 __all__ = ["DropGate", "open_drop_gate"]
 
 Progress = Callable[[str, int, int], None]
 FloatArray = npt.NDArray[np.float32]
+PixelArray = npt.NDArray[np.uint8]
 
 
 _NETWORK = ""  # stands for the fp32 network among the files' hashes
@@ -78,18 +79,18 @@ class DropGate:
     def _count(self, emitted: Sequence[Emitted], progress: Progress | None) -> None:
         """Run the network, and the files that were not run before, on every image that can be read."""
         preprocessing = self.built.preprocessing
-        answers: dict[str, Callable[[FloatArray], FloatArray]] = {}
+        answers: dict[str, Callable[[PixelArray], FloatArray]] = {}
         if _NETWORK not in self._hits:
             answers[_NETWORK] = _network_answer(self.built)
-        answers.update({_key(one): _file_answer(one) for one in emitted if _key(one) not in self._hits})
+        new = [one for one in emitted if _key(one) not in self._hits]
+        answers.update({_key(one): _file_answer(one, preprocessing) for one in new})
         if not answers:
             return
         skipped: list[SkippedImage] = []
         hits = dict.fromkeys(answers, 0)
         for done, (path, pixels) in enumerate(stream_pixels(self.labels, preprocessing, skipped), 1):
-            batch = to_batch(normalize(pixels, preprocessing))
             for name, answer in answers.items():
-                hits[name] += int(np.argmax(answer(batch))) == self.labels[path]
+                hits[name] += int(np.argmax(answer(pixels))) == self.labels[path]
             if progress is not None:
                 progress("max-drop", done, len(self.labels))
         self._skipped[:] = skipped
@@ -101,19 +102,25 @@ def _key(item: Emitted) -> str:
     return f"{item.sha256} {item.details.get('weights_sha256', '')}"
 
 
-def _network_answer(built: Built) -> Callable[[FloatArray], FloatArray]:
+def _network_answer(built: Built) -> Callable[[PixelArray], FloatArray]:
     network = GraphRunner(built.graph, num_threads=None)
 
-    def answer(batch: FloatArray) -> FloatArray:
+    def answer(pixels: PixelArray) -> FloatArray:
+        batch = to_batch(normalize(pixels, built.preprocessing))
         logits: FloatArray = network.run(batch)[network.output_names[0]][0]
         return logits
 
     return answer
 
 
-def _file_answer(item: Emitted) -> Callable[[FloatArray], FloatArray]:
+def _file_answer(item: Emitted, preprocessing: Preprocessing) -> Callable[[PixelArray], FloatArray]:
     runner = runtimes.load(item.path)
-    return lambda batch: read_output(runner.run(encode(batch, item.input)), item.output)
+
+    def answer(pixels: PixelArray) -> FloatArray:
+        batch = network_input(pixels, preprocessing, item.input)
+        return read_output(runner.run(encode(batch, item.input)), item.output)
+
+    return answer
 
 
 def open_drop_gate(built: Built, options: ExportOptions) -> DropGate | None:

@@ -132,6 +132,9 @@ class ExportOptions:
     ``keep_float`` and ``keep_int16`` name layers of an int8 export that stay float, or take int16
     activations (TFLite only): names as ``edgekit describe`` shows them, or patterns with ``*`` and ``?``.
 
+    ``embed_preprocessing`` makes files that normalize by themselves: they take the cropped image as uint8,
+    0 to 255, in every format and precision but int16.
+
     A file that breaks a limit of the target is refused, or with ``force`` made with a warning.
     """
 
@@ -145,6 +148,7 @@ class ExportOptions:
     samples: int = 100
     input_type: IoType | None = None
     output_type: IoType | None = None
+    embed_preprocessing: bool = False
     max_drop: float | None = None
     data: Path | None = None
     keep_float: tuple[str, ...] = ()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 
 from edgekit import manifest
@@ -18,10 +20,13 @@ from edgekit.cpu import cpu_features, read_cpuinfo, saturates_int8
 from edgekit.deployment import deploy
 from edgekit.emit import EmitOptions, Emitted, emit
 from edgekit.errors import InputError
-from edgekit.evaluation import compare, evaluate
+from edgekit.evaluation import compare, evaluate, network_input
+from edgekit.feeding import unpack
 from edgekit.files import atomic_folder, write_atomically
 from edgekit.gates import open_drop_gate
+from edgekit.graph.embedding import embed_normalization, of_pixels
 from edgekit.graph.run import GraphRunner
+from edgekit.images import normalize, to_batch
 from edgekit.manifest import Manifest, ManifestArtifact
 from edgekit.options import INTEGER, ExportOptions, Format, Precision
 from edgekit.planning import Exported, apply_choices, describe_plan, reach_drop, stays_float
@@ -118,6 +123,11 @@ def export(
 
 
 def _check_numbers(options: ExportOptions) -> None:
+    if options.embed_preprocessing and options.input_type not in (None, "uint8"):
+        raise InputError(
+            f"input type {options.input_type} was asked of a network that takes pixels, expected uint8",
+            hint="leave --input-type or --embed-preprocessing out",
+        )
     if options.samples < 1:
         raise InputError(
             f"samples is {options.samples}, expected at least 1", hint="100 images are usually enough"
@@ -156,7 +166,7 @@ def _observe(
 ) -> Observation:
     with clock.stage("calibrate"):
         floats = stays_float(built.graph, options)
-        observation = observe(built.graph, data, floats=floats, progress=progress, total=len(data))
+        observation = observe(built.graph, built.feeding.feed_all(data), floats=floats, progress=progress, total=len(data))
         is_wide = any(precision == "int16" for _, precision in jobs)
         return replace(observation, plan=apply_choices(observation.plan, options, is_wide=is_wide))
 
@@ -214,16 +224,28 @@ def _emit(
 ) -> Emitted:
     format_, precision = job
     graph: ir.Model = quantized.model if quantized is not None and precision in INTEGER else built.graph
+    graph, preprocessing = unpack(graph), built.preprocessing
+    if options.embed_preprocessing:
+        graph = embed_normalization(graph, preprocessing)
+        preprocessing = of_pixels(preprocessing)
     emit_options = EmitOptions(
         precision=precision,
-        input_type=options.input_type,
+        input_type="uint8" if options.embed_preprocessing and precision == "int8" else options.input_type,
         output_type=options.output_type,
+        takes_pixels=options.embed_preprocessing,
         name=built.model.name,
-        preprocessing=built.preprocessing,
+        preprocessing=preprocessing,
         labels=built.labels,
         description=f"{built.model.name} at {built.model.resolution} × {built.model.resolution}, {precision}",
     )
-    return emit(graph, folder / f"{built.model.name}_{precision}{_SUFFIXES[format_]}", format_, emit_options)
+    emitted = emit(
+        graph, folder / f"{built.model.name}_{precision}{_SUFFIXES[format_]}", format_, emit_options
+    )
+    normalization: Literal["embedded", "external"] = "external"
+    if options.embed_preprocessing:
+        normalization = "embedded"
+        emitted = replace(emitted, input=replace(emitted.input, dtype="uint8", scale=1.0, zero_point=0))
+    return replace(emitted, input=replace(emitted.input, normalization=normalization))
 
 
 def _verify(
@@ -242,12 +264,17 @@ def _verify(
             f"all {len(data)} images calibrated, so the files are checked on the same ones: give more images "
             "or fewer --samples to hold some back"
         )
-    batches = list(islice(data if held_back is None else held_back, limit))
+    images = list(islice((data if held_back is None else held_back).pixels(), limit))
     runner = GraphRunner(built.graph, num_threads=None)
-    reference = np.concatenate([next(iter(runner.run(batch).values())) for batch in batches])
+    batches = [to_batch(normalize(pixels, built.preprocessing)) for pixels in images]
+    fed_images = list(built.feeding.feed_all(batches))
+    reference = np.stack([_flat(runner.run(batch)) for batch in fed_images])
     artifacts, answers = [], []
     for done, item in enumerate(emitted, 1):
-        parity, logits = verify_artifact(item, reference, batches)
+        fed = [built.feeding.parts(row) for row in fed_images]
+        if item.input.normalization == "embedded":
+            fed = [(network_input(pixels, built.preprocessing, item.input),) for pixels in images]
+        parity, logits = verify_artifact(item, reference, fed)
         answers.append((item, logits))
         artifacts.append(_artifact(item, parity))
         if progress is not None:
@@ -257,6 +284,11 @@ def _verify(
     return artifacts, warnings
 
 
+def _flat(answers: Mapping[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """The numbers of all outputs."""
+    return np.concatenate([np.asarray(array, np.float32).reshape(-1) for array in answers.values()])
+
+
 def _artifact(emitted: Emitted, parity: Parity) -> Artifact:
     return Artifact(
         path=emitted.path,
@@ -264,7 +296,7 @@ def _artifact(emitted: Emitted, parity: Parity) -> Artifact:
         precision=emitted.precision,
         size_bytes=emitted.size_bytes,
         sha256=emitted.sha256,
-        input=replace(emitted.input, normalization="external"),
+        input=emitted.input,
         output=emitted.output,
         parity=parity,
     )

@@ -88,6 +88,12 @@ def _export(
         IoType | None,
         typer.Option("--output-type", help="What the application reads.", show_default="the format's"),
     ] = None,
+    embed_preprocessing: Annotated[
+        bool,
+        typer.Option(
+            "--embed-preprocessing", help="Let the files take the cropped image as uint8 and normalize it."
+        ),
+    ] = False,
     max_drop: Annotated[
         float | None,
         typer.Option(
@@ -139,6 +145,7 @@ def _export(
         samples=samples,
         input_type=input_type,
         output_type=output_type,
+        embed_preprocessing=embed_preprocessing,
         max_drop=max_drop,
         data=data,
         keep_float=tuple(keep_float or ()),

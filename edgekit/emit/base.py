@@ -39,13 +39,15 @@ class EmitOptions:
 
     ``precision`` ``"int8"`` expects a quantized graph (:mod:`edgekit.graph.qdq`); the others expect the
     fp32 canonical graph. ``input_type`` and ``output_type`` are what the application feeds and reads;
-    ``None`` is the format's own default. ``preprocessing``, ``labels`` and ``description`` go into the
+    ``None`` is the format's own default. ``takes_pixels`` lets a float file take the numbers 0 to 255 as
+    uint8. ``preprocessing``, ``labels`` and ``description`` go into the
     file's metadata where the format has a place for them.
     """
 
     precision: Precision = "fp32"
     input_type: IoType | None = None
     output_type: IoType | None = None
+    takes_pixels: bool = False
     name: str = "model"
     preprocessing: Preprocessing | None = None
     labels: tuple[str, ...] | None = None

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import onnx_ir as ir
 
 from edgekit.emit.base import EmitOptions
-from edgekit.emit.renderings.io_types import set_input_type, set_output_type
+from edgekit.emit.renderings.io_types import cast_input, set_input_type, set_output_type
 from edgekit.errors import CheckError, UnsupportedError
 from edgekit.graph import qdq
 from edgekit.graph.ops import is_fusable
@@ -60,6 +60,8 @@ def render(model: ir.Model, options: EmitOptions, recipe: Recipe) -> Rendered:
     for edit in recipe[options.precision]:
         edit(copy)
     source = set_input_type(copy, input_type)
+    if options.takes_pixels and input_type == "float32":
+        input_type = cast_input(copy)
     result = set_output_type(copy, output_type) if options.precision == "int8" else None
     remove_unused(copy)
     floats = _float_names(copy)

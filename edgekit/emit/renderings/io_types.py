@@ -14,7 +14,7 @@ from edgekit.graph import qdq
 from edgekit.graph.values import add_initializer, array_of, only_reader, set_type, shape_of
 from edgekit.options import IoType
 
-__all__ = ["set_input_type", "set_output_type"]
+__all__ = ["cast_input", "set_input_type", "set_output_type"]
 
 _DTYPES: dict[IoType, ir.DataType] = {"int8": ir.DataType.INT8, "uint8": ir.DataType.UINT8}
 
@@ -42,6 +42,19 @@ def set_input_type(model: ir.Model, dtype: IoType) -> qdq.QuantizedTensor | None
     quantize.replace_input_with(0, widen.outputs[0])
     model.graph.insert_before(quantize, widen)
     return params
+
+
+def cast_input(model: ir.Model) -> IoType:
+    """Let the single float32 input take the same numbers as uint8; returns that type."""
+    old = model.graph.inputs[0]
+    new = ir.val(old.name, ir.DataType.UINT8, shape_of(old))
+    node = ir.node("Cast", [new], {"to": int(ir.DataType.FLOAT)}, name=f"{old.name}.cast")
+    node.outputs[0].name = f"{old.name}.float"
+    set_type(node.outputs[0], shape_of(old), ir.DataType.FLOAT)
+    ir.convenience.replace_all_uses_with(old, node.outputs[0])
+    model.graph.inputs[0] = new
+    model.graph.insert_before(next(iter(model.graph)), node)
+    return "uint8"
 
 
 def set_output_type(model: ir.Model, dtype: IoType) -> qdq.QuantizedTensor | None:

@@ -76,7 +76,13 @@ def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
     """
     is_integer = options.precision in ("int8", "int16")
     program = lower(model.graph, "int8" if is_integer else options.precision)
-    inputs, outputs = set_interface(program, options.precision, options.input_type, options.output_type)
+    inputs, outputs = set_interface(
+        program,
+        options.precision,
+        options.input_type,
+        options.output_type,
+        takes_pixels=options.takes_pixels,
+    )
     source, output = inputs[0], outputs[0]
     _check_labels(options, output)
     if is_integer:

@@ -39,6 +39,16 @@ def _set_input(program: Program, position: int, io_type: IoType) -> None:
     program.inputs[position] = outer
 
 
+def _take_pixels(program: Program) -> None:
+    """Let the float input take uint8, widened by a DEQUANTIZE of scale 1."""
+    inner = program.inputs[0]
+    tensor = program.tensors[inner]
+    program.tensors[inner] = replace(tensor, name=f"{tensor.name}.float")
+    outer = program.add_tensor(tensor.name, tensor.shape, np.uint8, Quantization.per_tensor(1.0, 0))
+    program.operators.insert(0, Operator("DEQUANTIZE", (outer,), (inner,)))
+    program.inputs[0] = outer
+
+
 def _set_output(program: Program, position: int, io_type: IoType) -> None:
     inner = program.outputs[position]
     outer = _add_outer(program, inner, io_type)
@@ -59,14 +69,20 @@ def _spec(program: Program, index: int) -> TensorSpec:
 
 
 def set_interface(
-    program: Program, precision: Precision, input_type: IoType | None, output_type: IoType | None
+    program: Program,
+    precision: Precision,
+    input_type: IoType | None,
+    output_type: IoType | None,
+    *,
+    takes_pixels: bool = False,
 ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """Give a program's inputs and outputs the application's types; returns what they are, in their order.
 
     The inputs' default is int8 for an int8 program and float32 for the others, which have no other choice:
     int16 stays inside.
     The outputs' default is the input's type: who feeds bytes reads bytes, and TFLite Support, which knows
-    uint8 and float32 only, can read what it can feed. Indices are int64 whatever was chosen.
+    uint8 and float32 only, can read what it can feed. What the network computes in float or as indices stays so.
+    With ``takes_pixels`` a float program's input is uint8 too, its numbers 0 to 255.
     """
     default: IoType = "int8" if precision == "int8" else "float32"
     chosen = input_type or default, output_type or input_type or default
@@ -78,8 +94,11 @@ def set_interface(
     for position, index in enumerate(program.inputs):
         if program.tensors[index].dtype.name != chosen[0]:
             _set_input(program, position, chosen[0])
+    if takes_pixels and default == "float32":
+        _take_pixels(program)
     for position, index in enumerate(program.outputs):
-        if program.tensors[index].dtype.name not in (chosen[1], "int64"):
+        tensor = program.tensors[index]
+        if tensor.dtype.name != chosen[1] and tensor.quantization is not None:
             _set_output(program, position, chosen[1])
     inputs, outputs = (
         tuple(_spec(program, index) for index in indices) for indices in (program.inputs, program.outputs)
