@@ -1,0 +1,72 @@
+"""Charts become files: a picture for a document, or a page of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgekit.errors import InputError, MissingExtraError
+from edgekit.files import write_atomically
+from edgekit.report import theme
+
+__all__ = ["SUFFIXES", "Rows", "altair", "check_suffix", "draw", "specification", "vl_convert"]
+
+SUFFIXES = (".svg", ".png", ".html")
+Rows = Sequence[Mapping[str, object]]
+
+_PIXELS_PER_POINT = 2
+
+
+def altair() -> Any:
+    """The drawing library, imported when something is drawn. Raises MissingExtraError."""
+    try:
+        import altair
+    except ImportError as exc:
+        raise MissingExtraError("altair", "report", "drawing") from exc
+    return altair
+
+
+def vl_convert() -> Any:
+    """What turns charts into pictures. Raises MissingExtraError."""
+    try:
+        import vl_convert
+    except ImportError as exc:
+        raise MissingExtraError("vl-convert-python", "report", "drawing") from exc
+    return vl_convert
+
+
+def check_suffix(path: Path) -> None:
+    """Raise InputError unless ``path`` has a suffix that :func:`draw` knows."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path} has the suffix {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
+
+
+def specification(chart: Any, data: Mapping[str, Rows], palette: theme.Palette) -> dict[str, Any]:
+    """The Vega-Lite object of an Altair chart whose named data sets are ``data``.
+
+    The rows stay outside the chart while it is built, since checking each against a schema takes longer
+    than drawing them.
+    """
+    spec: dict[str, Any] = chart.to_dict()
+    spec["datasets"] = {name: [dict(row) for row in rows] for name, rows in data.items()}
+    spec["config"] = theme.config(palette)
+    return spec
+
+
+def draw(path: Path, spec: Mapping[str, Any]) -> None:
+    """Write a chart as .svg, .png, or an .html page that needs no network.
+
+    Raises InputError for another suffix, MissingExtraError without the drawing library, and OutputError
+    when the file cannot be written.
+    """
+    check_suffix(path)
+    converter, text = vl_convert(), json.dumps(spec)
+    suffix = path.suffix.lower()
+    if suffix == ".svg":
+        write_atomically(path, str(converter.vegalite_to_svg(text)))
+    elif suffix == ".png":
+        write_atomically(path, bytes(converter.vegalite_to_png(text, scale=_PIXELS_PER_POINT)))
+    else:
+        write_atomically(path, str(converter.vegalite_to_html(text, bundle=True)))
