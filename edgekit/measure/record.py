@@ -101,7 +101,7 @@ class OperatorRow(msgspec.Struct, frozen=True, kw_only=True):
     """One operator of a profile. ``share`` is its part of the whole time, from 0 to 1.
 
     ``layer`` is the network's layer that it computes, ``delegated`` whether the accelerator or delegate
-    took it.
+    took it. ``moved_bytes`` is what it reads and writes at least once, ``None`` where that is unknown.
     """
 
     name: str
@@ -112,6 +112,7 @@ class OperatorRow(msgspec.Struct, frozen=True, kw_only=True):
     macs: int | None
     gmacs_per_s: float | None
     delegated: bool
+    moved_bytes: int | None = None
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):

@@ -42,12 +42,12 @@ class Appender:
 
 
 @contextmanager
-def appending(path: Path, wait_s: float = _WAIT_S) -> Iterator[Appender]:
+def appending(path: Path, wait_s: float | None = None) -> Iterator[Appender]:
     """Open ``path``, created if it is missing, for adding records; its other writers wait.
 
-    Waits ``wait_s`` seconds for another writer to finish. A last line that was cut short is taken away,
-    since it was never a record. Raises OutputError when the file cannot be written or stays in use, and
-    InputError when it holds something other than records, which is left as it is.
+    Waits ``wait_s`` seconds, by default ten, for another writer to finish. A last line that was cut short
+    is taken away, since it was never a record. Raises OutputError when the file cannot be written or stays
+    in use, and InputError when it holds something other than records, which is left as it is.
     """
     if path.exists():
         record.read(path)
@@ -57,7 +57,7 @@ def appending(path: Path, wait_s: float = _WAIT_S) -> Iterator[Appender]:
     except OSError as exc:
         raise _cannot_write(path, exc) from exc
     with file:
-        _lock(path, file, wait_s)
+        _lock(path, file, _WAIT_S if wait_s is None else wait_s)
         _mend_end(file)
         yield Appender(path, file)
 

@@ -62,7 +62,7 @@ def run_on_cluster(work: Work, address: str) -> Iterator[Outcome]:
                 pure=False,
             )
             futures[future] = (job, path)
-        for future in distributed.as_completed(list(futures)):
+        for future in distributed.as_completed(list(futures), loop=client.loop):
             yield _outcome(*futures[future], future)
 
 
