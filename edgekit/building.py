@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from edgekit import source
-from edgekit.errors import InputError, WeightsError
+from edgekit.errors import WeightsError
+from edgekit.feeding import Feeding, pack
 from edgekit.graph.values import shape_of
 from edgekit.manifest import ManifestModel
 from edgekit.models.network import Network
@@ -25,12 +26,15 @@ __all__ = ["Built", "build_graph"]
 
 Progress = Callable[[str, int, int], None]
 
+_OTHER_SIZE = 32  # of the images that seed random numbers, where no input takes an image
+
 
 @dataclass(frozen=True)
 class Built:
     """A network ready to be quantized and emitted.
 
-    ``graph`` is canonical fp32. ``seconds`` are those of the stages ``build`` and ``capture``.
+    ``graph`` is canonical fp32, packed where there are several inputs (:mod:`edgekit.feeding`). ``seconds``
+    are those of the stages ``build`` and ``capture``.
     """
 
     graph: ir.Model
@@ -39,6 +43,7 @@ class Built:
     labels: tuple[str, ...] | None
     warnings: tuple[str, ...]
     seconds: dict[str, float]
+    feeding: Feeding
 
 
 def build_graph(model: str, options: ExportOptions, progress: Progress | None = None) -> Built:
@@ -75,7 +80,8 @@ def _build_network(network: Network, options: ExportOptions, progress: Progress 
         num_classes=scale.num_classes,
         weights=info.source,
     )
-    return Built(graph, described, info.preprocessing, info.labels, info.warnings, seconds)
+    feeding = Feeding.of(graph.graph)
+    return Built(graph, described, info.preprocessing, info.labels, info.warnings, seconds, feeding)
 
 
 def _without_download(network: Network) -> str:
@@ -116,46 +122,51 @@ def _capture(module: nn.Module, input_shape: tuple[int, ...]) -> ir.Model:
 
 def _foreign(graph: ir.Model, name: str, weights: str, seconds: dict[str, float]) -> Built:
     """A network that came without preprocessing: the usual ImageNet one is assumed, and said so."""
-    if len(graph.graph.inputs) != 1 or len(graph.graph.outputs) != 1:
-        raise InputError(
-            f"{name} has {len(graph.graph.inputs)} inputs and {len(graph.graph.outputs)} outputs, expected "
-            "one image and one row of logits",
-            hint="cut the model down to its classifier",
-        )
-    channels, size = _image_shape(graph, name)
-    classes = _num_classes(graph, name)
+    feeding = Feeding.of(graph.graph)
+    channels, size = _image_shape(feeding)
     preprocessing = Preprocessing(resize_short_side=round(size * 256 / 224), crop=size)
     if channels == 1:
         preprocessing = Preprocessing(
             preprocessing.resize_short_side, crop=size, color="L", mean=(0.5,), std=(0.5,)
         )
-    warning = (
-        f"{name} does not say how images become its input: assumed are mean {preprocessing.mean} and "
-        f"std {preprocessing.std}; other ones lose accuracy"
-    )
     described = ManifestModel(
-        name=name, width=1.0, depth=1.0, resolution=size, num_classes=classes, weights=weights
+        name=name,
+        width=1.0,
+        depth=1.0,
+        resolution=size,
+        num_classes=_num_classes(graph),
+        weights=weights,
     )
-    return Built(graph, described, preprocessing, None, (warning,), seconds)
+    warnings = tuple(_warnings(name, feeding, preprocessing))
+    return Built(pack(graph), described, preprocessing, None, warnings, seconds, feeding)
 
 
-def _image_shape(graph: ir.Model, name: str) -> tuple[int, int]:
-    """Channels, and the height and width in pixels, of the only input."""
-    shape = shape_of(graph.graph.inputs[0])
-    if len(shape) != 4 or shape[1] not in (1, 3) or shape[2] != shape[3]:
-        raise InputError(
-            f"{name} has an input of shape {list(shape)}, expected a square RGB or gray image, [1, 3, N, N] "
-            "or [1, 1, N, N]",
-            hint="export the model for such images, channels first",
+def _warnings(name: str, feeding: Feeding, preprocessing: Preprocessing) -> Iterator[str]:
+    if feeding.not_images:
+        yield (
+            f"{', '.join(feeding.not_images)} of {name} takes no image: calibrated and checked on "
+            "random numbers"
         )
-    return shape[1], shape[2]
+    if len(feeding.not_images) < len(feeding.names):
+        yield (
+            f"{name} does not say how images become its input: assumed are mean {preprocessing.mean} and "
+            f"std {preprocessing.std}; other ones lose accuracy"
+        )
 
 
-def _num_classes(graph: ir.Model, name: str) -> int:
+def _image_shape(feeding: Feeding) -> tuple[int, int]:
+    """Channels, and the larger of height and width in pixels, of the inputs that are images."""
+    images = [
+        shape
+        for name, shape in zip(feeding.names, feeding.shapes, strict=True)
+        if name not in feeding.not_images
+    ]
+    if not images:
+        return 3, _OTHER_SIZE
+    return max(shape[1] for shape in images), max(max(shape[2:]) for shape in images)
+
+
+def _num_classes(graph: ir.Model) -> int:
+    """Channels of the first output, which are the classes of a classifier or a segmentation."""
     shape = shape_of(graph.graph.outputs[0])
-    if len(shape) != 2:
-        raise InputError(
-            f"{name} has an output of shape {list(shape)}, expected one row of logits, [1, classes]",
-            hint="end the model with its classifier, flattened",
-        )
-    return shape[1]
+    return shape[1] if len(shape) > 1 else 1

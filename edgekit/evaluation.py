@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,16 @@ from edgekit.options import Preprocessing, TensorSpec
 from edgekit.parity import agreement, sqnr_db, top_k
 from edgekit.results import Comparison, Evaluation
 
-__all__ = ["artifact_logits", "check_labels", "compare", "encode", "evaluate", "network_input", "read_output"]
+__all__ = [
+    "artifact_answers",
+    "artifact_logits",
+    "check_labels",
+    "compare",
+    "encode",
+    "evaluate",
+    "network_input",
+    "read_output",
+]
 
 Progress = Callable[[str, int, int], None]
 FloatArray = npt.NDArray[np.float32]
@@ -104,6 +113,23 @@ def artifact_logits(
     return np.stack(rows)
 
 
+def artifact_answers(
+    path: Path,
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    feeds: Iterable[Sequence[FloatArray]],
+    num_threads: int = 1,
+) -> FloatArray:
+    """Numbers of all outputs of a file, ``[images, numbers]``, for an array of each input at a time."""
+    runner = runtimes.load(path, num_threads)
+    rows = []
+    for arrays in feeds:
+        fed = {spec.name: encode(array, spec) for spec, array in zip(inputs, arrays, strict=True)}
+        found = runner.run_named(fed)
+        rows.append(np.concatenate([read_output(found[spec.name], spec) for spec in outputs]))
+    return np.stack(rows)
+
+
 def check_labels(labels: Iterable[int], num_classes: int) -> None:
     """Raise InputError for a label that a network of ``num_classes`` does not have."""
     largest = max(labels, default=0)
@@ -127,7 +153,7 @@ def encode(batch: FloatArray, spec: TensorSpec) -> npt.NDArray[np.generic]:
     if spec.scale is not None and spec.zero_point is not None:
         info = np.iinfo(spec.dtype)
         values = np.clip(np.rint(values / np.float32(spec.scale)) + spec.zero_point, info.min, info.max)
-    laid_out = values.transpose(0, 2, 3, 1) if spec.layout == "NHWC" else values
+    laid_out = values.transpose(0, 2, 3, 1) if spec.layout == "NHWC" and values.ndim == 4 else values
     return np.ascontiguousarray(laid_out.astype(spec.dtype))
 
 

@@ -166,7 +166,8 @@ def _observe(
 ) -> Observation:
     with clock.stage("calibrate"):
         floats = stays_float(built.graph, options)
-        observation = observe(built.graph, built.feeding.feed_all(data), floats=floats, progress=progress, total=len(data))
+        images = built.feeding.feed_all(data)
+        observation = observe(built.graph, images, floats=floats, progress=progress, total=len(data))
         is_wide = any(precision == "int16" for _, precision in jobs)
         return replace(observation, plan=apply_choices(observation.plan, options, is_wide=is_wide))
 

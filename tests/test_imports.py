@@ -26,7 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"latency_model", "results", "resources"}),
     frozenset({"graph", "runtimes", "images", "manifest", "model_file", "parity", "target", "devices"}),
     frozenset({"models", "capture", "quantize", "emit", "report", "measure", "micro", "profilers"}),
-    frozenset({"source", "evaluation", "search", "limits"}),
+    frozenset({"source", "evaluation", "feeding", "search", "limits"}),
     frozenset({"building", "verification", "deployment", "recording"}),
     frozenset({"gates", "trial", "diagnosis", "benchmarking"}),
     frozenset({"planning"}),
