@@ -166,6 +166,7 @@ def _row(one: Operator, layer: str | None, total_ms: float) -> OperatorRow:
         macs=one.macs,
         gmacs_per_s=one.gmacs_per_s,
         delegated=one.delegated,
+        moved_bytes=one.moved_bytes,
     )
 
 
