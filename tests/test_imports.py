@@ -28,7 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"models", "capture", "quantize", "emit", "report", "measure", "micro", "profilers"}),
     frozenset({"source", "evaluation", "feeding", "search", "limits"}),
     frozenset({"building", "verification", "deployment", "recording"}),
-    frozenset({"gates", "trial", "diagnosis", "benchmarking"}),
+    frozenset({"gates", "trial", "diagnosis", "calibration_curve", "benchmarking"}),
     frozenset({"planning"}),
     frozenset({"description", "doctor", "pipeline", "scaling"}),
     frozenset({"sweep", "measured_scaling", "profiling"}),

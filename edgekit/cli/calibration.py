@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgekit.cli import console
-from edgekit.cli.arguments import Json
+from edgekit.cli.arguments import Depth, Json, Model, NumClasses, Resolution, Width
 from edgekit.cli.console import Column
+from edgekit.cli.progress import watch
+from edgekit.errors import InputError
+from edgekit.options import ExportOptions, ScaleChange
 
 if TYPE_CHECKING:
+    from edgekit.calibration_curve import CalibrationCurve
     from edgekit.quantize.recipe import Recipe
 
 __all__ = ["app"]
@@ -24,6 +28,12 @@ _COLUMNS = (
     Column("licence"),
     Column("from"),
     Column("description"),
+)
+_CURVE_COLUMNS = (
+    Column("calibrated on"),
+    Column("images", is_number=True),
+    Column("agreement %", is_number=True),
+    Column("SQNR dB", is_number=True),
 )
 
 
@@ -78,6 +88,80 @@ def _create(
         console.print_json({**_to_json(created.recipe), "path": created.path.as_posix()})
     else:
         console.print_line(f"{created.path}: {created.recipe.count} images, for --calibration {name}")
+
+
+@app.command("curve")
+def _curve(
+    model: Model,
+    folder: Annotated[Path, typer.Option("--from", metavar="FOLDER", help="Photographs to calibrate on.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="FOLDER",
+            help="Images to judge on; they need no labels.",
+            show_default="50 of --from that do not calibrate",
+        ),
+    ] = None,
+    counts: Annotated[
+        str, typer.Option("--counts", metavar="N,N,...", help="Numbers of images to try.")
+    ] = "1,4,16,64,250",
+    weights: Annotated[
+        str, typer.Option("--weights", metavar="imagenet|random|FILE", help="As for `edgekit export`.")
+    ] = "auto",
+    width: Width = None,
+    depth: Depth = None,
+    resolution: Resolution = None,
+    num_classes: NumClasses = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the choice of images.")] = 0,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the curves: .svg, .png or .html.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """How int8's accuracy grows with the number of calibration images, real and generated ones."""
+    from edgekit.calibration_curve import calibration_curve  # brings the frameworks
+
+    options = ExportOptions(
+        weights=weights, seed=seed, scale=ScaleChange(width, depth, resolution, num_classes)
+    )
+    with watch() as progress:
+        result = calibration_curve(
+            model, folder, data, counts=_numbers(counts), options=options, progress=progress
+        )
+    for warning in result.warnings:
+        console.warn(warning)
+    if plot is not None:
+        from edgekit.report import curve  # nothing is drawn otherwise
+
+        points = [curve.CountPoint(**vars(point)) for point in result.points]
+        curve.draw(plot, points, title=f"{result.model}, int8")
+    if json:
+        console.print_json(result.to_json())
+    else:
+        _print_curve(result)
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as exc:
+        raise InputError(f"--counts is {text!r}, expected numbers", hint="try --counts 1,4,16") from exc
+
+
+def _print_curve(result: CalibrationCurve) -> None:
+    console.print_table(
+        _CURVE_COLUMNS,
+        [
+            (point.source, str(point.images), f"{point.agreement:.1f}", f"{point.sqnr_db:.1f}")
+            for point in result.points
+        ],
+    )
+    console.print_line()
+    console.print_line(
+        f"Judged on {result.judged_on} other images. {result.enough('photographs')} photographs come within "
+        f"0.3 dB of the best, of generated images {result.enough('generated')}."
+    )
 
 
 def _to_json(recipe: Recipe) -> dict[str, Any]:
