@@ -49,6 +49,8 @@ _KERNELS = {
 """Operator → how the names of XNNPACK's kernels for it begin; another operator has its own name's."""
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 _STEM = 5
+_GROUP = 10
+"""Runs that are averaged; medians are of groups."""
 _NEVER = 10**6
 
 
@@ -59,18 +61,17 @@ def profile(path: Path, num_threads: int, num_runs: int) -> Profile:
     try:
         for index, port in enumerate(runner.inputs):
             session.write(index, random_input(port))
-        for _ in range(WARM_UP_RUNS):
-            session.run()
-        runs = [session.run() for _ in range(num_runs)]
+        session.run(WARM_UP_RUNS)
+        groups = [session.run(_GROUP) for _ in range(-(-num_runs // _GROUP))]
     finally:
         session.close()
-    times_ms = medians([[event.ms for event in run] for run in runs])
-    events = [event._replace(ms=ms) for event, ms in zip(runs[0], times_ms, strict=True)]
+    times_ms = medians([[event.ms for event in group] for group in groups])
+    events = [event._replace(ms=ms) for event, ms in zip(groups[0], times_ms, strict=True)]
     file = tflite_file.read(path)
     operators = tuple(
         _operator(event, one, file) for event, one in zip(events, align(events, file.operators), strict=True)
     )
-    return Profile(operators, "tflite", version("ai-edge-litert"), num_runs)
+    return Profile(operators, "tflite", version("ai-edge-litert"), _GROUP * len(groups))
 
 
 def align(events: Sequence[Event], operators: Sequence[FileOperator]) -> list[FileOperator | None]:
