@@ -24,6 +24,7 @@ from edgekit.options import Precision
 
 __all__ = ["Conditions", "files_job_id", "record_of"]
 
+_INTEGER_OPERATORS = {"QuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "FakeQuantize"}
 _MACHINE_FIELDS = ("host", "cpu", "machine", "cores", "memory_bytes", "os", "python", "governor")
 
 
@@ -83,8 +84,17 @@ def _network_in(path: Path) -> tuple[Precision | None, Model | None]:
         document, entry = manifest.of_artifact(path)
         return entry.precision, _model(document.model)
     with suppress(ModelFileError):  # another exporter's file may be beyond our reader, but not the runtime's
-        return limits.facts_of(path).precision, None
+        return _precision_of(limits.facts_of(path)), None
     return None, None
+
+
+def _precision_of(facts: limits.Facts) -> Precision | None:
+    """What the file's operators tell where the file does not: int8 and dynamic ones have their own."""
+    if facts.precision is None and "DynamicQuantizeLinear" in facts.operators:
+        return "dynamic"
+    if facts.precision is None and _INTEGER_OPERATORS & set(facts.operators):
+        return "int8"
+    return facts.precision
 
 
 def _model(known: ManifestModel) -> Model:
