@@ -32,8 +32,9 @@ Progress = Callable[[str, int, int], None]
 class LayerSensitivity:
     """What quantizing one layer does to the logits, as noise power divided by the logits' power.
 
-    ``weight_noise`` is due to the int8 weights, with the shift of each channel's mean taken out, which a
-    bias corrects; ``output_noise`` to rounding the output. ``macs`` are the layer's multiply-adds.
+    ``weight_noise`` is due to the integer weights, or other constants, with the shift of each channel's
+    mean taken out, which a bias corrects; ``output_noise`` to rounding the output. ``macs`` are the layer's
+    multiply-adds.
     """
 
     name: str
@@ -97,28 +98,34 @@ class _Network:
         self._result = quantized.graph.outputs[0]
 
     def run(self, layer: Layer, state: Mapping[str, FloatArray]) -> tuple[FloatArray, _Variants]:
-        """The layer's float output; the same with int8 weights, and rounded, where that changes anything."""
+        """The layer's float output; the same with integer weights, and rounded, if that changes anything."""
         feeds = {name: state[name] for name in layer.inputs}
         raw = _run(self._model, layer, feeds)
         output = raw.clip(*layer.bounds)
         params = None if layer.is_copy else self._params(layer.output)
         rounded = None if params is None else dequantize(quantize(output, params), params)
-        weighted = self._with_integer_weights(layer, feeds, raw)
+        weighted = self._with_integer_constants(layer, feeds, raw)
         return output, (weighted, rounded)
 
-    def _with_integer_weights(
+    def _with_integer_constants(
         self, layer: Layer, feeds: Mapping[str, FloatArray], raw: FloatArray
     ) -> FloatArray | None:
-        stored = qdq.dequantized_constant(self._nodes[layer.name].inputs[1]) if layer.is_weighted else None
-        if stored is None or stored.values is None:
+        constants = {index: self._stored(layer, index) for index in layer.constants}
+        changed = {index: array for index, array in constants.items() if array is not None}
+        if not changed:
             return None
-        scale = stored.scale.reshape([-1] + [1] * (stored.values.ndim - 1))
-        changed = _run(self._model, layer, feeds, (stored.values * scale).astype(np.float32))
+        answer = _run(self._model, layer, feeds, changed)
         axes = (0, *range(2, raw.ndim))
-        shift: FloatArray = (
-            (changed - raw).mean(axis=axes, keepdims=True, dtype=np.float64).astype(np.float32)
-        )
-        return (changed - shift).clip(*layer.bounds)
+        shift: FloatArray = (answer - raw).mean(axis=axes, keepdims=True, dtype=np.float64).astype(np.float32)
+        return (answer - shift).clip(*layer.bounds)
+
+    def _stored(self, layer: Layer, index: int) -> FloatArray | None:
+        """What the integers of a constant stand for; None for a bias, which makes no error of its own."""
+        found = qdq.dequantized_constant(self._nodes[layer.name].inputs[index])
+        if found is None or found.values is None or (layer.is_weighted and index != 1):
+            return None
+        scale = found.scale.reshape([-1] + [1] * (found.values.ndim - 1)) if found.scale.ndim else found.scale
+        return (found.values * scale).astype(np.float32)
 
     def _params(self, name: str) -> ActivationParams | None:
         """Parameters that the quantized graph gives the value, if any."""
@@ -154,13 +161,16 @@ class _Network:
 
 
 def _run(
-    model: ir.Model, layer: Layer, feeds: Mapping[str, FloatArray], weight: FloatArray | None = None
+    model: ir.Model,
+    layer: Layer,
+    feeds: Mapping[str, FloatArray],
+    constants: Mapping[int, FloatArray] | None = None,
 ) -> FloatArray:
-    """The layer's raw output, with another weight where one is given."""
+    """The layer's raw output, with other constants where some are given, by their input's index."""
     part = extract_subgraph(model, list(feeds), [layer.raw])
-    if weight is not None:
-        node = next(node for node in part.graph if node.name == layer.name)
-        node.replace_input_with(1, add_initializer(part.graph, f"{layer.name}.changed", weight))
+    node = next(node for node in part.graph if node.name == layer.name)
+    for index, array in (constants or {}).items():
+        node.replace_input_with(index, add_initializer(part.graph, f"{layer.name}.changed{index}", array))
     return GraphRunner(part, num_threads=None).run(feeds)[layer.raw]
 
 

@@ -13,6 +13,7 @@ from edgekit.quantize import Observation, QuantizationResult, QuantizeOptions, o
 from edgekit.quantize.plan_search import Trial, order_layers, search
 from edgekit.quantize.sensitivity import LayerSensitivity, analyze
 from graphs import NETWORKS, FloatArray, GraphBuilder
+from outliers import RUINED, ruined_network
 
 SHAPE = (3, 24, 24)
 QUICK = QuantizeOptions(rounding="nearest", ranges="minmax")
@@ -144,3 +145,10 @@ def test_a_search_that_fails_names_the_best() -> None:
     assert not found.reached
     assert (len(found.best.kept), found.best.drop) == (4, 1.5)
     assert search((), lambda kept: 0.0, 0.5, 5.0).best == Trial((), 5.0)
+
+
+def test_an_operand_that_int8_ruins_ranks_first() -> None:
+    model = ruined_network(SHAPE)
+    observation, _, found = analyzed(model)
+    assert min(found, key=lambda one: one.sqnr_db).name == RUINED
+    assert order_layers(observation.plan, found)[0] == (RUINED,)
