@@ -19,6 +19,7 @@ from edgekit.options import ExportOptions
 from edgekit.parity import agreement, sqnr_db
 from edgekit.quantize import observe, pixel_params, quantize
 from edgekit.quantize.calibration import CalibrationData, from_folder, synthetic
+from edgekit.quantize.overlap import shared_images
 from edgekit.results import JSON
 
 __all__ = ["COUNTS", "CalibrationCurve", "CurvePoint", "calibration_curve"]
@@ -109,7 +110,9 @@ def calibration_curve(
             points.append(CurvePoint(source, count, agreement(expected, found), sqnr_db(expected, found)))
             if progress is not None:
                 progress("calibrations", len(points), 2 * len(used))
-    return CalibrationCurve(built.model.name, len(judges), tuple(points), built.warnings)
+    shared = len(shared_images(photographs.files, judges.files))
+    overlap = (f"{shared} of the {len(judges)} images that judge calibrated too",) if shared else ()
+    return CalibrationCurve(built.model.name, len(judges), tuple(points), (*built.warnings, *overlap))
 
 
 def _images(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edgekit import manifest, runtimes
 from edgekit.errors import ImageError, InputError, ModelFileError
-from edgekit.images import SkippedImage, find_images, labelled_images, normalize, stream_pixels
+from edgekit.images import SkippedImage, class_folders, find_images, labelled_images, normalize, stream_pixels
 from edgekit.manifest import Manifest, ManifestArtifact
 from edgekit.options import Preprocessing, TensorSpec
 from edgekit.parity import agreement, sqnr_db, top_k
@@ -46,7 +46,9 @@ def evaluate(
     images, InputError for a label that the network does not have.
     """
     described, entry = manifest.of_artifact(Path(artifact))
-    images = labelled_images(data, _class_names(described, Path(artifact).parent))[:limit]
+    names = _class_names(described, Path(artifact).parent)
+    check_class_folders(data, names, entry.output.shape[-1])
+    images = labelled_images(data, names)[:limit]
     classes = dict(images)
     check_labels(classes.values(), entry.output.shape[-1])
     paths, logits = _run(Path(artifact), described, entry, classes, num_threads, progress)
@@ -140,6 +142,17 @@ def check_labels(labels: Iterable[int], num_classes: int) -> None:
         )
 
 
+def check_class_folders(data: Path, names: tuple[str, ...] | None, num_classes: int) -> None:
+    """Raise InputError where folders would stand for classes by their order, and are not as many."""
+    folders = class_folders(data) if names is None else []
+    if folders and len(folders) != num_classes:
+        raise InputError(
+            f"{data} has {len(folders)} folders of classes ({', '.join(folders[:3])} …), and the network has "
+            f"{num_classes} classes without names",
+            hint="name the folders by class index: 0, 1, 2 …",
+        )
+
+
 def network_input(pixels: PixelArray, preprocessing: Preprocessing, spec: TensorSpec) -> FloatArray:
     """Cropped uint8 HWC pixels as float32 ``[1, C, H, W]``: normalized, unless the file does that itself."""
     if spec.normalization == "embedded":
@@ -203,6 +216,7 @@ def _classes_if_labelled(
 ) -> dict[Path, int] | None:
     """The class of each image; None where file names only look as if, such as 20240131_sunset.jpg."""
     try:
+        check_class_folders(data, names, num_classes)
         classes = dict(labelled_images(data, names))
         check_labels(classes.values(), num_classes)
     except InputError:

@@ -14,7 +14,7 @@ from edgekit import runtimes
 from edgekit.building import Built
 from edgekit.emit import Emitted
 from edgekit.errors import CheckError, InputError
-from edgekit.evaluation import check_labels, encode, network_input, read_output
+from edgekit.evaluation import check_class_folders, check_labels, encode, network_input, read_output
 from edgekit.graph.run import GraphRunner
 from edgekit.images import SkippedImage, labelled_images, normalize, stream_pixels, to_batch
 from edgekit.options import ExportOptions, Preprocessing
@@ -140,6 +140,7 @@ def open_drop_gate(built: Built, options: ExportOptions) -> DropGate | None:
         raise InputError(
             f"max_drop is {options.max_drop}, expected a number of percentage points", hint="try 1"
         )
+    check_class_folders(options.data, built.labels, built.model.num_classes)
     labels = dict(labelled_images(options.data, built.labels))
     check_labels(labels.values(), built.model.num_classes)
     return DropGate(built, options.max_drop, labels)

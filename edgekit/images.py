@@ -31,6 +31,7 @@ from edgekit.options import Preprocessing
 __all__ = [
     "SUFFIXES",
     "SkippedImage",
+    "class_folders",
     "find_images",
     "labelled_images",
     "load_image",
@@ -121,6 +122,16 @@ def labelled_images(folder: Path | str, labels: Sequence[str] | None = None) -> 
             hint="name the files by class index, 0281_cat.jpg, or give every class a subfolder",
         )
     return [(path, int(match[1])) for path, match in prefixes.items() if match]
+
+
+def class_folders(folder: Path | str) -> list[str]:
+    """Names of the subfolders that stand for classes by their names; none where numbers say the class."""
+    folder = Path(folder)
+    paths = find_images(folder)
+    names = {path.relative_to(folder).parts[0] for path in paths if path.parent != folder}
+    if len(paths) > sum(path.parent != folder for path in paths) or all(name.isdecimal() for name in names):
+        return []
+    return sorted(names)
 
 
 def load_pixels(path: Path | str, preprocessing: Preprocessing) -> PixelArray:

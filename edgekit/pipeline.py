@@ -23,7 +23,7 @@ from edgekit.errors import InputError
 from edgekit.evaluation import compare, evaluate, network_input
 from edgekit.feeding import unpack
 from edgekit.files import atomic_folder, write_atomically
-from edgekit.gates import open_drop_gate
+from edgekit.gates import DropGate, open_drop_gate
 from edgekit.graph.embedding import embed_normalization, of_pixels
 from edgekit.graph.run import GraphRunner
 from edgekit.images import normalize, to_batch
@@ -40,6 +40,7 @@ from edgekit.quantize import (
     quantize,
 )
 from edgekit.quantize.calibration import CalibrationData, open_source
+from edgekit.quantize.overlap import shared_images
 from edgekit.results import Artifact, ExportResult, MixedPlan, Parity
 from edgekit.target import Target, resolve
 from edgekit.verification import check_same_answers, output_step, verify_artifact
@@ -115,6 +116,7 @@ def export(
             *built.warnings,
             *_processor_warnings(options, targets),
             *_calibration_warnings(data, needs_int8),
+            *(_overlap_warnings(data, gate) if gate is not None and needs_int8 else ()),
             *warnings,
         ),
         plan=plan,
@@ -303,8 +305,18 @@ def _artifact(emitted: Emitted, parity: Parity) -> Artifact:
     )
 
 
+def _overlap_warnings(data: CalibrationData, gate: DropGate) -> list[str]:
+    shared = shared_images(data.files, gate.labels)
+    if not shared:
+        return []
+    return [
+        f"{len(shared)} of the {len(gate.labels)} images of --data calibrated too ({shared[0].name} …): the "
+        "drop on them says less than on others"
+    ]
+
+
 def _calibration_warnings(data: CalibrationData, needs_int8: bool) -> list[str]:
-    warnings = []
+    warnings = data.warnings() if needs_int8 else []
     if data.is_synthetic and needs_int8:
         warnings.append(f"calibrated on {data.description}: give --calibration FOLDER with your own images")
     if data.skipped:

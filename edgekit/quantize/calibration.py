@@ -40,6 +40,8 @@ Progress = Callable[[str, int, int], None]
 CACHE_BYTES = 64 * 2**20
 """Decoded pixels that one set keeps: over 400 images of 224 × 224. The rest is decoded on every pass."""
 
+_FEW = 8
+
 DEFAULT_RECIPE = "natural"
 """The recipe that needs no data."""
 
@@ -71,6 +73,22 @@ class CalibrationData(ABC):
         """The same images before normalization: uint8, HWC, ``[crop, crop, channels]``."""
         for index in range(len(self)):
             yield self._pixels(index)
+
+    def warnings(self) -> list[str]:
+        """What makes these images poor ones to calibrate on, a sentence each."""
+        found = []
+        if len(self) < _FEW:
+            found.append(
+                f"{len(self)} calibration image{'s' if len(self) > 1 else ''}: activation ranges follow from "
+                "so little; give a hundred, of all kinds that the application sees"
+            )
+        flat = sum(int(pixels.min() == pixels.max()) for pixels in self.pixels())
+        if flat:
+            found.append(
+                f"{flat} of {len(self)} calibration images have one color only, which says nothing of the "
+                "ranges of photographs"
+            )
+        return found
 
     @abstractmethod
     def __len__(self) -> int: ...
