@@ -11,7 +11,9 @@ from dataclasses import replace
 from edgekit import source
 from edgekit.models import zoo
 from edgekit.models.cost import cost
+from edgekit.models.deployed import depth_of
 from edgekit.models.network import Network
+from edgekit.models.receptive import receptive_fields
 from edgekit.options import Precision, ScaleChange
 from edgekit.results import Description, LayerRow, ModelRow, Prediction, Totals
 from edgekit.source import ModuleFunction, OnnxFile
@@ -80,8 +82,8 @@ def _of_network(network: Network) -> Description:
         input_shape=(1, *network.input_shape),
         totals=Totals(costs.params, costs.macs, costs.weight_bytes, costs.peak_activation_bytes),
         layers=tuple(
-            LayerRow(row.name, row.op, row.output_shape, row.activation_bytes, row.params, row.macs)
-            for row in costs.layers()
+            LayerRow(row.name, row.op, row.output_shape, row.activation_bytes, row.params, row.macs, field)
+            for row, field in zip(costs.layers(), receptive_fields(network), strict=True)
         ),
     )
 
@@ -90,19 +92,28 @@ def _of_graph(parsed: OnnxFile | ModuleFunction) -> Description:
     # Imported here: the zoo's tables are described without onnx.
     from edgekit.capture import capture, load_onnx
     from edgekit.graph.count import count
+    from edgekit.graph.receptive import receptive_fields
     from edgekit.graph.values import shape_of
 
     if isinstance(parsed, OnnxFile):
-        graph = load_onnx(parsed.path, resolution=parsed.resolution)
+        graph = load_onnx(parsed.path, resolution=parsed.resolution, inputs=parsed.inputs)
     else:
-        graph = capture(source.call(parsed), parsed.input_shape)
-    costs = count(graph)
+        graph = capture(source.call(parsed), *parsed.input_shapes)
+    costs, fields = count(graph), receptive_fields(graph)
     return Description(
         model=parsed.name,
         input_shape=shape_of(graph.graph.inputs[0]),
         totals=Totals(costs.params, costs.macs, costs.weight_bytes(), costs.peak_activation_bytes()),
         layers=tuple(
-            LayerRow(row.name, row.op, row.output_shape, row.activation_bytes(), row.params, row.macs)
+            LayerRow(
+                row.name,
+                row.op,
+                row.output_shape,
+                row.activation_bytes(),
+                row.params,
+                row.macs,
+                fields.get(row.name),
+            )
             for row in costs.layers
         ),
     )
@@ -121,4 +132,11 @@ def _model_row(name: str) -> ModelRow:
         macs=costs.macs,
         top1=entry.published.top1,
         weights=weights_of(name),
+        top5=entry.published.top5,
+        dataset=entry.published.dataset,
+        source=entry.published.source,
+        year=entry.year,
+        layers=depth_of(network),
+        activation_bytes=sum(layer.activation_bytes for layer in costs.layers()),
+        peak_activation_bytes=costs.peak_activation_bytes,
     )

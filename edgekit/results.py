@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias, Union
 
 from edgekit.options import Format, Precision, TensorSpec
+from edgekit.receptive_field import ReceptiveField
 
 __all__ = [
     "JSON",
@@ -226,8 +227,11 @@ class Comparison:
 class ModelRow:
     """One name of the zoo at its own scale.
 
-    ``top1`` is the published accuracy on ImageNet-1k in percent, ``None`` where none is known;
-    ``weights`` are the values that ``--weights`` takes for it.
+    ``top1`` and ``top5`` are the published accuracy on ``dataset`` in percent, ``None`` where none is
+    known, and ``source`` says by whom; ``weights`` are the values that ``--weights`` takes for it.
+    ``year`` is that of the paper. ``layers`` are those with weights on the longest way through the
+    network, as papers count; ``activation_bytes`` all outputs of layers for one fp32 image together,
+    ``peak_activation_bytes`` the most that is held at once.
     """
 
     name: str
@@ -237,6 +241,13 @@ class ModelRow:
     macs: int
     top1: float | None
     weights: tuple[str, ...]
+    top5: float | None
+    dataset: str
+    source: str
+    year: int
+    layers: int
+    activation_bytes: int
+    peak_activation_bytes: int
 
     def to_json(self) -> dict[str, JSON]:
         return {**vars(self), "weights": list(self.weights)}
@@ -244,7 +255,11 @@ class ModelRow:
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One layer: what it costs. ``output_shape`` is (1, C, H, W) or (1, features), activations are fp32."""
+    """One layer: what it costs. ``output_shape`` is (1, C, H, W) or (1, features), activations are fp32.
+
+    ``receptive_field`` is what an output pixel sees of the image, with the stride between neighbours;
+    None for what sees the whole image.
+    """
 
     name: str
     op: str
@@ -252,8 +267,10 @@ class LayerRow:
     activation_bytes: int
     params: int
     macs: int
+    receptive_field: ReceptiveField | None = None
 
     def to_json(self) -> dict[str, JSON]:
+        field = self.receptive_field
         return {
             "name": self.name,
             "op": self.op,
@@ -261,6 +278,8 @@ class LayerRow:
             "activation_bytes": self.activation_bytes,
             "params": self.params,
             "macs": self.macs,
+            "receptive_field": list(field.size) if field else None,
+            "total_stride": list(field.stride) if field else None,
         }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from edgekit.models import zoo
-from edgekit.models.cost import cost
+from edgekit.models.layers import Activation, AvgPool, Conv, Layer, MaxPool
 from edgekit.models.network import Network
 from edgekit.options import Scale
 
@@ -72,10 +72,20 @@ def tiny(name: str) -> Network:
 
 @cache
 def representatives() -> tuple[str, ...]:
-    """Names whose networks differ in more than how often blocks repeat: one of each table, and variants."""
+    """Names whose networks differ in more than widths and how often blocks repeat: one of each table."""
     found: dict[object, str] = {}
     for name in zoo.names():
         network = small(name, width=0.125, depth=0.01, resolution=33, num_classes=7)
-        layers = tuple((row.op, row.output_shape, row.weights) for row in cost(network).layers())
+        layers = tuple(_shape(layer) for block in network.blocks() for layer in block.site.structure.layers)
         found.setdefault((layers, network.convention), name)
     return tuple(found.values())
+
+
+def _shape(layer: Layer) -> tuple[object, ...]:
+    """What kind of layer it is, without its channels."""
+    fields = [type(layer).__name__, len(layer.inputs)]
+    if isinstance(layer, Conv):
+        return (*fields, layer.window, layer.groups > 1, layer.bias)
+    if isinstance(layer, MaxPool | AvgPool):
+        return (*fields, layer.window)
+    return (*fields, layer.kind) if isinstance(layer, Activation) else tuple(fields)

@@ -22,15 +22,15 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
-    frozenset({"cpu", "options", "files"}),
+    frozenset({"cpu", "options", "files", "receptive_field"}),
     frozenset({"latency_model", "results", "resources"}),
     frozenset({"graph", "runtimes", "images", "manifest", "model_file", "parity", "target", "devices"}),
     frozenset({"models", "capture", "quantize", "emit", "report", "measure", "micro", "profilers"}),
-    frozenset({"source", "evaluation", "feeding", "search", "limits"}),
+    frozenset({"source", "evaluation", "feeding", "operators", "search", "limits"}),
     frozenset({"building", "verification", "deployment", "recording"}),
     frozenset({"gates", "trial", "diagnosis", "calibration_curve", "benchmarking"}),
     frozenset({"planning"}),
-    frozenset({"description", "doctor", "pipeline", "scaling"}),
+    frozenset({"checking", "description", "doctor", "pipeline", "scaling"}),
     frozenset({"sweep", "measured_scaling", "profiling"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),

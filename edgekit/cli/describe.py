@@ -7,10 +7,21 @@ from typing import Annotated
 import typer
 
 from edgekit.cli import console
-from edgekit.cli.arguments import Depth, InChannels, Json, Model, NumClasses, Resolution, Width
+from edgekit.cli.arguments import (
+    Depth,
+    InChannels,
+    Input,
+    Json,
+    Model,
+    NumClasses,
+    Resolution,
+    Width,
+    input_shapes,
+)
 from edgekit.cli.console import Column
 from edgekit.description import describe
 from edgekit.options import Precision, ScaleChange
+from edgekit.receptive_field import ReceptiveField
 from edgekit.results import Description, Prediction
 
 __all__ = ["app"]
@@ -24,6 +35,8 @@ _COLUMNS = (
     Column("activation KB", is_number=True),
     Column("params", is_number=True),
     Column("M MACs", is_number=True),
+    Column("sees", is_number=True),
+    Column("stride", is_number=True),
 )
 
 
@@ -35,6 +48,7 @@ def _describe(
     resolution: Resolution = None,
     num_classes: NumClasses = None,
     in_channels: InChannels = None,
+    inputs: Input = None,
     target: Annotated[
         str | None,
         typer.Option("--target", metavar="T", help="Also predict top-1 and latency there."),
@@ -51,24 +65,26 @@ def _describe(
     ] = None,
     explain: Annotated[
         bool,
-        typer.Option("--explain", help="Also what depthwise separable convolutions save against full ones."),
+        typer.Option("--explain", help="Also what separable, stacked and grouped convolutions save."),
     ] = False,
     json: Json = False,
 ) -> None:
     """A network layer by layer, for one image in fp32: output shape, activation, params, multiply-adds.
 
-    One KB is 1024 bytes, one MAC one multiply-add.
+    One KB is 1024 bytes, one MAC one multiply-add. "sees" is the receptive field, the pixels of the image
+    a side that an output pixel depends on, and "stride" how many lie between neighbours.
     """
-    change = ScaleChange(width, depth, resolution, num_classes, in_channels)
+    change = ScaleChange(width, depth, resolution, num_classes, in_channels, input_shapes(inputs))
     description = describe(model, change, target=target, precision=precision, num_threads=num_threads)
     if json:
         console.print_json(description.to_json())
         return
     _print(description)
     if explain:
-        from edgekit.cli.separable_explanation import print_explanation  # not needed otherwise
+        from edgekit.cli import kernel_explanation, separable_explanation  # not needed otherwise
 
-        print_explanation(model, change)
+        separable_explanation.print_explanation(model, change)
+        kernel_explanation.print_explanation(model, change)
 
 
 def _print(description: Description) -> None:
@@ -83,10 +99,11 @@ def _print(description: Description) -> None:
                 _kb(layer.activation_bytes),
                 f"{layer.params:,}",
                 _millions(layer.macs),
+                *_field(layer.receptive_field),
             )
             for layer in description.layers
         ],
-        footer=("total", "", "", "", f"{totals.params:,}", _millions(totals.macs)),
+        footer=("total", "", "", "", f"{totals.params:,}", _millions(totals.macs), "", ""),
     )
     console.print_line()
     console.print_fields(
@@ -116,6 +133,15 @@ def _predicted_fields(predicted: Prediction) -> dict[str, str]:
 def _shape(shape: tuple[int, ...]) -> str:
     """Without the batch of one: 64×56×56."""
     return "×".join(map(str, shape[1:]))
+
+
+def _field(field: ReceptiveField | None) -> tuple[str, str]:
+    """Pixels of the image a side, and between neighbours; one number where height and width are equal."""
+    return ("image", "") if field is None else (_side(field.size), _side(field.stride))
+
+
+def _side(pair: tuple[int, int]) -> str:
+    return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}×{pair[1]}"
 
 
 def _kb(size_bytes: int) -> str:

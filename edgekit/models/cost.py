@@ -50,7 +50,7 @@ from edgekit.models.layers import INPUT_EXTENT, POINT_EXTENT
 from edgekit.models.network import Network, Site, Structure
 from edgekit.options import PRECISIONS, Precision
 
-__all__ = ["Cost", "CostRow", "activation_itemsize", "cost", "weight_bytes"]
+__all__ = ["Cost", "CostRow", "activation_itemsize", "cost", "op_of", "weight_bytes"]
 
 _INT8_WEIGHTS: tuple[Precision, ...] = ("int8", "dynamic", "weight-only", "int16")
 _WEIGHT_BYTES: dict[Precision, int] = {"fp32": 4, "fp16": 2, **dict.fromkeys(_INT8_WEIGHTS, 1)}
@@ -187,7 +187,7 @@ def _row(block: str, step: Step, site: Site, itemsize: int) -> CostRow:
     weights = step.weights * area
     return CostRow(
         f"{block}.{step.out.name}",
-        _op(step, site),
+        op_of(step, site),
         (1, *(shape if step.groups == 1 else (shape[0] // step.groups, step.groups, *shape[1:]))),
         elements * itemsize,
         weights + step.other_params,
@@ -197,7 +197,8 @@ def _row(block: str, step: Step, site: Site, itemsize: int) -> CostRow:
     )
 
 
-def _op(step: Step, site: Site) -> str:
+def op_of(step: Step, site: Site) -> str:
+    """The operator at one size: an average over a window that is the whole image is a global one."""
     window = step.window
     if step.op != "AveragePool" or window is None or window.pad:
         return step.op

@@ -37,9 +37,9 @@ from edgekit.models.layers import (
     Tensor,
     Window,
 )
-from edgekit.models.network import Structure
+from edgekit.models.network import Network, Structure
 
-__all__ = ["Step", "steps_of"]
+__all__ = ["Step", "depth_of", "steps_of"]
 
 _CLAMPS = {"relu": "Relu", "relu6": "Clip"}
 
@@ -97,6 +97,24 @@ def _deployed(
             channels = layer.out.channels
             return (Step(layer.out, "Conv", inputs, 1, channels, channels, channels),)
     return _DEPLOYED[type(layer)](layer, inputs)
+
+
+def depth_of(network: Network) -> int:
+    """Layers with weights, one behind the other, on the longest way from image to logits.
+
+    What papers call the layers of a network: a strided shortcut is on no longest way, and the gates of
+    squeeze-and-excitation, which lead to a product, are not counted.
+    """
+    return sum(run.repeat * _depth(run.site.structure) for run in network.runs)
+
+
+def _depth(structure: Structure) -> int:
+    depths = {INPUT: 0}
+    for layer in structure.layers:
+        ways = layer.inputs[:1] if isinstance(layer, Mul) else layer.inputs
+        weighted = isinstance(layer, Conv | Linear)
+        depths[layer.out.name] = max(depths[x.name] for x in ways) + weighted
+    return depths[structure.output.name]
 
 
 _Maker = Callable[[Any, tuple[Tensor, ...]], tuple[Step, ...]]

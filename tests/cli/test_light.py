@@ -21,7 +21,11 @@ def test_models_json_has_every_name(run: Run) -> None:
     rows = run("models", "--json").json()["models"]
     assert [row["name"] for row in rows] == list(zoo.names())
     assert {tuple(row) for row in rows} == {
-        ("name", "family", "resolution", "params", "macs", "top1", "weights")
+        (
+            *("name", "family", "resolution", "params", "macs", "top1", "weights"),
+            *("top5", "dataset", "source", "year", "layers", "activation_bytes"),
+            "peak_activation_bytes",
+        )
     }
     (lite0,) = [row for row in rows if row["name"] == "efficientnet_lite0"]
     assert (lite0["params"], lite0["family"], lite0["resolution"]) == (4_652_008, "efficientnet_lite", 224)
@@ -31,6 +35,22 @@ def test_models_table_has_every_name(run: Run) -> None:
     head, *lines = run("models").out.splitlines()
     assert head.split()[:2] == ["name", "family"]
     assert [line.split()[0] for line in lines] == list(zoo.names())
+
+
+def test_models_compared_are_the_lectures_table(run: Run) -> None:
+    head, *lines = run("models", "--compare").out.splitlines()
+    assert [head.find(name) > 0 for name in ("year", "layers", "params", "activations", "top-5")] == [
+        True
+    ] * 5
+    rows = {line.split()[0]: line.split() for line in lines}
+    assert set(rows) == set(zoo.names())
+    # Name, year, layers, params, M MACs, activations MB, peak MB, top-5 error %.
+    assert rows["vgg16"][1:5] == ["2014", "16", "138,357,544", "15,470.3"]
+    assert rows["googlenet"][1:3] == ["2014", "22"]
+    assert rows["resnet152"][1:3] == ["2015", "152"]
+    assert rows["alexnet"][7] == "20.9"
+    years = [int(row[1]) for row in rows.values()]
+    assert years == sorted(years)
 
 
 @pytest.mark.parametrize("family", zoo.families())
@@ -50,7 +70,10 @@ def test_describe_json_is_the_documented_object(run: Run) -> None:
     assert list(document) == ["model", "input_shape", "totals", "layers"]
     assert list(document["totals"]) == ["params", "macs", "weight_bytes", "peak_activation_bytes"]
     assert {tuple(layer) for layer in document["layers"]} == {
-        ("name", "op", "output_shape", "activation_bytes", "params", "macs")
+        (
+            *("name", "op", "output_shape", "activation_bytes", "params", "macs"),
+            *("receptive_field", "total_stride"),
+        )
     }
     assert document["input_shape"] == [1, 3, 224, 224]
     assert document["totals"]["params"] == 3_504_872 == sum(layer["params"] for layer in document["layers"])
@@ -60,9 +83,10 @@ def test_describe_json_is_the_documented_object(run: Run) -> None:
 
 def test_describe_table_is_that_of_the_lecture_notes(run: Run) -> None:
     out = run("describe", "mobilenet_v2").out.splitlines()
-    assert out[0].split() == ["layer", "op", "output", "shape", "activation", "KB", "params", "M", "MACs"]
+    head = ["layer", "op", "output", "shape", "activation", "KB", "params", "M", "MACs", "sees", "stride"]
+    assert out[0].split() == head
     # 96 × 112 × 112 activations of 4 bytes; 16 × 96 weights with a gain and a shift each; 16 products each.
-    assert out[4].split() == ["blocks.1.expand", "Conv", "96×112×112", "4,704.0", "1,728", "19.27"]
+    assert out[4].split() == ["blocks.1.expand", "Conv", "96×112×112", "4,704.0", "1,728", "19.27", "7", "2"]
     assert ["total", "3,504,872", "300.77"] in [line.split() for line in out]
     assert "input             3×224×224" in out
 

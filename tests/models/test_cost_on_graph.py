@@ -32,8 +32,13 @@ def without_values(network: Network) -> nn.Module:
     return module
 
 
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("name", representatives())
+OFTEN_SCALED = ("mobilenet_v1", "mobilenet_v2", "squeezenet1_0", "efficientnet_b0", "efficientnet_lite0")
+CASES = [(name, "small") for name in representatives()] + [
+    (name, scale) for name in OFTEN_SCALED for scale in ("wide", "deep")
+]
+
+
+@pytest.mark.parametrize(("name", "scale"), CASES)
 def test_rows_and_totals_are_those_of_the_graph(name: str, scale: str) -> None:
     network = SCALES[scale](name)
     counted = count(capture(without_values(network), (1, *network.input_shape)))
