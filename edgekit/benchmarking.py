@@ -124,6 +124,7 @@ def _protocol(options: BenchmarkOptions, target: Target | None) -> Protocol:
         warmup_runs=options.warmup_runs,
         sustained_s=options.sustained_s,
         cpus=options.cpus,
+        accelerator=target.accelerator if target else None,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from edgekit import __version__
 from edgekit.cpu import INT8_DOT, cpu_features, read_cpuinfo, saturates_int8
 from edgekit.resources import cache_folder
+from edgekit.runtimes.accelerators import ACCELERATORS, Availability, find
 
 __all__ = ["PACKAGES", "Cpu", "Diagnosis", "Package", "examine"]
 
@@ -75,13 +76,17 @@ class Cpu:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Everything that was looked at. ``warnings`` are sentences; sizes that are not known are ``None``."""
+    """Everything that was looked at, by name what of accelerators is there and where it was looked for.
+
+    ``warnings`` are sentences; sizes that are not known are ``None``.
+    """
 
     edgekit: str
     python: str
     system: str
     packages: tuple[Package, ...]
     cpu: Cpu
+    accelerators: tuple[Availability, ...]
     memory_bytes: int | None
     shared_memory_free_bytes: int | None
     omp_num_threads: str | None
@@ -93,7 +98,11 @@ class Diagnosis:
 
 
 def examine() -> Diagnosis:
-    """Look at this machine. Nothing heavy is imported: a package counts as there when it is installed."""
+    """Look at this machine.
+
+    A package counts as there when it is installed. Accelerators are asked of the runtimes that drive them,
+    which takes a second.
+    """
     packages = tuple(
         Package(name, _version(name), extra) for extra, names in PACKAGES.items() for name in names
     )
@@ -104,6 +113,7 @@ def examine() -> Diagnosis:
         system=f"{platform.system()} {platform.release()}",
         packages=packages,
         cpu=cpu,
+        accelerators=tuple(find(name) for name in ACCELERATORS),
         memory_bytes=_memory_bytes(),
         shared_memory_free_bytes=_free_bytes(Path("/dev/shm")),
         omp_num_threads=os.environ.get("OMP_NUM_THREADS"),

@@ -41,7 +41,10 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "torch": ("models.module", "models.leaves", "models.weights", "capture"),
     "onnxruntime": ("runtimes.onnx", "runtimes.onnx_coverage", "graph.run"),
     "openvino": ("runtimes.openvino", "emit.openvino"),
-    "ai_edge_litert": ("runtimes.tflite", "runtimes.tflite_layers", "runtimes.tflite_file", "emit.tflite"),
+    "ai_edge_litert": (
+        *("runtimes.tflite", "runtimes.tflite_layers", "runtimes.tflite_file", "runtimes.tflite_gpu"),
+        "emit.tflite",
+    ),
     "tflite_micro": ("micro.child",),
     "distributed": ("sweep.cluster",),
     "PIL": ("images",),

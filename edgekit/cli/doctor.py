@@ -44,6 +44,11 @@ def _print(diagnosis: Diagnosis) -> None:
     )
     console.print_line()
     console.print_table(
+        (Column("accelerator"), Column("found"), Column("looked for")),
+        [(one.accelerator, one.found or "no", one.looked_for) for one in diagnosis.accelerators],
+    )
+    console.print_line()
+    console.print_table(
         (Column("package"), Column("version"), Column("extra")),
         [(package.name, package.version or "missing", package.extra) for package in diagnosis.packages],
     )

@@ -21,6 +21,7 @@ _CHECK_S = 120.0
 _HINTS = {
     "missing_runtime": "install it there for that Python, or name another Python: ssh://host?python=PATH",
     "out_of_memory": "a smaller network, fewer files at once, or a device with more memory",
+    "accelerator": "`edgekit doctor` says which accelerators this machine has, and what was looked for",
     "architecture": "install a build of the runtime for that processor",
 }
 
@@ -63,6 +64,7 @@ def _arguments(protocol: Protocol) -> list[str]:
         "--seconds": protocol.seconds,
         "--sustained": protocol.sustained_s,
         "--cpus": protocol.cpus,
+        "--accelerator": protocol.accelerator,
     }
     return [word for name, value in named.items() if value is not None for word in (name, str(value))]
 

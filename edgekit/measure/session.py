@@ -44,7 +44,8 @@ class Protocol:
     ``num_runs`` asks for exactly so many samples of each file, by default as many as fit ``seconds``, but
     at least 10; ``warmup_runs`` for exactly so many runs before, by default as many as it takes to become
     steady. ``sustained_s`` runs each file for so long without a pause. ``cpus`` is ``"auto"`` (as many as
-    threads, of the fastest kind, the idlest), ``"all"``, or numbers such as ``"2,3"``.
+    threads, of the fastest kind, the idlest), ``"all"``, or numbers such as ``"2,3"``. ``accelerator``
+    is one of :data:`edgekit.target.Accelerator`, by default the processor's cores.
     """
 
     num_threads: int = 1
@@ -53,6 +54,7 @@ class Protocol:
     seconds: float = 5.0
     sustained_s: float | None = None
     cpus: str = "auto"
+    accelerator: str | None = None
 
     def __post_init__(self) -> None:
         least = {"num_threads": 1, "num_runs": 1, "warmup_runs": 0, "seconds": 0.0, "sustained_s": 1.0}

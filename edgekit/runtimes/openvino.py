@@ -16,7 +16,7 @@ from edgekit.errors import MissingExtraError, ModelFileError
 from edgekit.runtimes.base import Array, IntegerCoverage, Port, Runner, check_num_threads, readable_file
 from edgekit.runtimes.openvino_telemetry import unreported
 
-__all__ = ["OpenvinoRunner", "import_openvino", "integer_coverage", "load"]
+__all__ = ["OpenvinoRunner", "available_devices", "import_openvino", "integer_coverage", "load"]
 
 _NEUTRAL = frozenset({"Const", "Input", "Output", "Reorder", "Reshape"})
 _CONVERTING = frozenset({"Convert", "Eltwise", "FakeQuantize", "Math", "Subgraph"})
@@ -65,6 +65,11 @@ def import_openvino() -> ModuleType:
         raise MissingExtraError("openvino", "openvino", "an OpenVINO model") from exc
     module: ModuleType = openvino
     return module
+
+
+def available_devices() -> tuple[str, ...]:
+    """What OpenVINO can compile for on this machine: ``CPU``, ``GPU`` … Raises MissingExtraError."""
+    return tuple(import_openvino().Core().available_devices)
 
 
 def _read_file(path: Path) -> Any:  # openvino's types are those of its C++ core

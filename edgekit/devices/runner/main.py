@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--sustained", type=float, help="seconds to run without a pause")
     new.add_argument("--cpus", default="auto", help="auto: the idlest fast ones; all; or numbers: 2,3")
     new.add_argument("--check", action="store_true", help="only say what this machine is and has")
+    new.add_argument("--accelerator", default="", help="what runs the files instead of the CPU")
     new.add_argument("--answers", action="store_true", help="run each once, and give its outputs")
     new.add_argument("--no-fork", action="store_true", help=argparse.SUPPRESS)
     new.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)

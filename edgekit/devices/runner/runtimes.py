@@ -12,7 +12,7 @@ from typing import Any
 
 from edgekit.devices.runner.failure import FailureError
 
-__all__ = ["PACKAGES", "RUNTIMES", "Invoke", "Runtime", "import_first", "onnx_dtype", "version_of"]
+__all__ = ["PACKAGES", "RUNTIMES", "Invoke", "Runtime", "example", "import_first", "onnx_dtype", "version_of"]
 
 Invoke = Callable[[], object]
 Runtime = tuple[str, Any, Callable[[str], Invoke]]  # its name, version, and what loads a file
@@ -27,7 +27,7 @@ def _tflite(num_threads: int) -> Runtime:
         interpreter = module.Interpreter(model_path=path, num_threads=num_threads)
         interpreter.allocate_tensors()
         for detail in interpreter.get_input_details():
-            interpreter.set_tensor(detail["index"], _example(detail["shape"], detail["dtype"]))
+            interpreter.set_tensor(detail["index"], example(detail["shape"], detail["dtype"]))
         invoke: Invoke = interpreter.invoke
         return invoke
 
@@ -43,7 +43,7 @@ def _onnx(num_threads: int) -> Runtime:
         options.intra_op_num_threads = num_threads
         options.inter_op_num_threads = 1
         session = module.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        feeds = {port.name: _example(port.shape, onnx_dtype(port.type)) for port in session.get_inputs()}
+        feeds = {port.name: example(port.shape, onnx_dtype(port.type)) for port in session.get_inputs()}
         return lambda: session.run(None, feeds)
 
     return "onnx", module.__version__, load
@@ -60,9 +60,7 @@ def _openvino(num_threads: int) -> Runtime:
         request = compiled.create_infer_request()
         for index, port in enumerate(compiled.inputs):
             shape = [dim.get_length() if dim.is_static else 1 for dim in port.get_partial_shape()]
-            request.set_input_tensor(
-                index, module.Tensor(_example(shape, port.get_element_type().to_dtype()))
-            )
+            request.set_input_tensor(index, module.Tensor(example(shape, port.get_element_type().to_dtype())))
         return lambda: request.infer(share_outputs=True)
 
     return "openvino", module.__version__.split("-")[0], load
@@ -99,7 +97,7 @@ def version_of(package: str) -> str | None:
         return None
 
 
-def _example(shape: Any, dtype: Any) -> Any:
+def example(shape: Any, dtype: Any) -> Any:
     """Seeded noise of the shape; a dimension that is not fixed is 1."""
     import numpy
 

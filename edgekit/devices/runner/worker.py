@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from edgekit.devices.runner.accelerators import accelerated
 from edgekit.devices.runner.failure import FailureError, write
 from edgekit.devices.runner.machine import peak_memory_bytes
 from edgekit.devices.runner.runtimes import RUNTIMES, Invoke, Runtime
@@ -32,7 +33,7 @@ def work(options: argparse.Namespace, path: str, commands: Any, replies: Any) ->
         os.sched_setaffinity(0, options.cpus)
     gc.disable()
     try:
-        runtime, version, load = _runtime(path)(options.num_threads)
+        runtime, version, load = _runtime(path, options.accelerator)(options.num_threads)
         started = _now()
         invoke = load(path)
         loaded = _now()
@@ -54,7 +55,9 @@ def work(options: argparse.Namespace, path: str, commands: Any, replies: Any) ->
         write(replies, event="error", kind="out_of_memory" if is_memory else "artifact", message=text)
 
 
-def _runtime(path: str) -> Callable[[int], Runtime]:
+def _runtime(path: str, accelerator: str) -> Callable[[int], Runtime]:
+    if accelerator:
+        return accelerated(path, accelerator)
     found = RUNTIMES.get(Path(path).suffix.lower())
     if found is None or not Path(path).is_file():
         raise FailureError("artifact", f"{path} is not a file that ends in {', '.join(RUNTIMES)}")
@@ -135,6 +138,7 @@ class Worker:
 
     def _spawn(self, options: argparse.Namespace) -> None:
         arguments = ["--worker", "--num-threads", str(options.num_threads)]
+        arguments += ["--accelerator", options.accelerator]
         cpus = ",".join(str(cpu) for cpu in options.cpus)
         process = subprocess.Popen(
             [sys.executable, sys.argv[0], self.path, *arguments, "--cpus", cpus],
