@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
+import subprocess
 import sys
 import threading
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Board", "CuttingProxy"]
+__all__ = ["SSHD", "Board", "CuttingProxy", "make_client", "serve"]
+
+SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin")
+"""The program, None where it is not installed."""
 
 
 @dataclass
@@ -23,7 +31,9 @@ class Board:
     def name(self, port: int | None = None, python: str = sys.executable) -> str:
         return f"ssh://127.0.0.1:{port or self.port}?python={python}"
 
-    def know(self, port: int, key: str) -> None:
+    def know(self, port: int) -> None:
+        """Make the board known to the client as what is reached by ``port``."""
+        key = (self.known_hosts.parent / "host.pub").read_text().strip()
         with self.known_hosts.open("a") as file:
             file.write(f"[127.0.0.1]:{port} {key}\n")
 
@@ -59,3 +69,57 @@ class CuttingProxy:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[Board]:
+    """Run an sshd of the user who runs this, with keys, cache and settings in ``folder``."""
+    assert SSHD is not None
+    for name in ("host", "user"):
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # root's sshd does not start without it
+    config = folder / "sshd_config"
+    config.write_text(
+        f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {folder}/host\nPidFile none\nUsePAM no\n"
+        f"StrictModes no\nAuthorizedKeysFile {folder}/user.pub\nPasswordAuthentication no\n"
+        f"PermitRootLogin yes\nMaxStartups 100\nSetEnv XDG_CACHE_HOME={folder}/cache\n"
+    )
+    process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(config)], stderr=subprocess.DEVNULL)
+    try:
+        _await_port(port)
+        board = Board(port, folder / "cache" / "edgekit" / "device", folder / "known_hosts")
+        board.known_hosts.touch()
+        board.know(port)
+        yield board
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def make_client(board: Board, folder: Path) -> Path:
+    """A folder for PATH whose ``ssh`` reads a configuration of its own instead of ~/.ssh/config."""
+    keys = board.known_hosts.parent
+    (folder / "ssh_config").write_text(
+        f"Host *\n  IdentityFile {keys}/user\n  IdentitiesOnly yes\n"
+        f"  UserKnownHostsFile {board.known_hosts}\n  GlobalKnownHostsFile none\n"
+        f"  StrictHostKeyChecking ask\n"
+    )
+    programs = folder / "bin"
+    programs.mkdir()
+    wrapper = programs / "ssh"
+    wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {folder}/ssh_config "$@"\n')
+    wrapper.chmod(0o755)
+    return programs
+
+
+def _await_port(port: int) -> None:
+    for _ in range(200):
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        time.sleep(0.05)
+    raise TimeoutError("sshd does not listen")

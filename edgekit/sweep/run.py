@@ -28,7 +28,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 Work: TypeAlias = "list[tuple[Job, Path]]"
 """Jobs, each with the file that it measures."""
 
-_RETRY_AFTER_S = (0.5, 2.0, 8.0)
+_RETRY_AFTER_S: tuple[float, ...] = (0.5, 2.0, 8.0)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,289 @@
+"""How far `edgekit benchmark` can be believed: repeated, beside the runtimes' own tools, and by a bad line.
+
+    .venv/bin/python tests/benchmarks/measurement.py FILE... [--only repeat|overhead|ssh|cuts]
+
+``repeat`` measures the first file in ten processes, one after the other. ``overhead`` sets each file's
+figure beside that of its runtime's tool (``litert-benchmark``, ``benchmark_app``) or, for ONNX, a bare loop,
+in turns on the same core; the quickest runs are compared, since other processes only ever add time.
+``ssh`` measures by a local sshd, in turns with measuring here. ``cuts`` sweeps by a line that is cut at
+random points.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # for boards.py, which the tests use too
+
+import report
+from boards import Board, CuttingProxy, make_client, serve
+from edgekit.benchmarking import benchmark
+from edgekit.cli.console import Column
+from edgekit.errors import DeviceLostError
+from edgekit.measure import record
+from edgekit.measure.record import LatencyRecord
+from edgekit.measure.session import BenchmarkOptions
+from edgekit.sweep import run
+from edgekit.sweep.run import sweep
+from report import Claim
+from small_models import save_onnx
+
+PROCESSES = 10
+PAIRS = 8
+CUTS = 50
+JOBS = 10
+CUT_AFTER_BYTES = (500, 90_000)
+CORE = "1"
+COLUMNS = (
+    Column("what"),
+    Column("median ms", is_number=True),
+    Column("95 % CI", is_number=True),
+    Column("min ms", is_number=True),
+    Column("noisy"),
+)
+
+BARE_ONNX = """
+import json, sys, time
+import numpy, onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = 1
+session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+(port,) = session.get_inputs()
+dtype = {"tensor(float)": "float32", "tensor(int8)": "int8", "tensor(uint8)": "uint8"}[port.type]
+feeds = {port.name: numpy.ones([size if isinstance(size, int) else 1 for size in port.shape], dtype)}
+samples = []
+for _ in range(20):
+    session.run(None, feeds)
+for _ in range(int(sys.argv[2])):
+    before = time.perf_counter()
+    session.run(None, feeds)
+    samples.append((time.perf_counter() - before) * 1e3)
+samples.sort()
+print(json.dumps([samples[len(samples) // 2], samples[0]]))
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement, or one summary of several."""
+
+    what: str
+    median_ms: float
+    ci95: tuple[float, float] | None
+    min_ms: float
+    noisy: bool | None
+
+    def cells(self) -> tuple[str, ...]:
+        interval = f"{self.ci95[0]:.3f}–{self.ci95[1]:.3f}" if self.ci95 else "-"
+        noisy = "-" if self.noisy is None else "yes" if self.noisy else "no"
+        return self.what, f"{self.median_ms:.3f}", interval, f"{self.min_ms:.3f}", noisy
+
+
+Found = tuple[list[Row], list[Claim]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--only", choices=PARTS, action="append")
+    parser.add_argument("--json", action="store_true")
+    report.main(partial(_measure, parser.parse_args()))
+
+
+def _measure(args: argparse.Namespace) -> None:
+    machine = report.this_machine()
+    rows: list[Row] = []
+    claims: list[Claim] = []
+    for name in args.only or PARTS:
+        report.note(name)
+        more_rows, more_claims = PARTS[name](args.files)
+        rows += more_rows
+        claims += more_claims
+    report.Show(machine, COLUMNS, rows, claims).conclude(as_json=args.json)
+
+
+def _repeat(files: list[Path]) -> Found:
+    rows: list[Row] = []
+    samples: list[float] = []
+    for number in range(PROCESSES):
+        (found,) = benchmark([files[0]], BenchmarkOptions()).records
+        rows.append(_row(f"process {number + 1}", found))
+        samples += found.samples_ms
+    long_run = statistics.median(samples)
+    quiet = [row.median_ms for row in rows if not row.noisy] or [long_run]
+    covered = sum(row.ci95[0] <= long_run <= row.ci95[1] for row in rows if row.ci95)
+    rows.append(Row("all processes", long_run, None, min(samples), None))
+    middle = (max(quiet) + min(quiet)) / 2
+    return rows, [
+        Claim(
+            "% that quiet processes' medians lie around their middle", 100 * max(quiet) / middle - 100, "≤", 3
+        ),
+        Claim("intervals of 10 that cover the long run's median", covered, "≥", 9),
+    ]
+
+
+def _overhead(files: list[Path]) -> Found:
+    rows: list[Row] = []
+    claims: list[Claim] = []
+    for path in files:
+        ours: list[Row] = []
+        theirs: list[Row] = []
+        for _ in range(PAIRS):
+            (found,) = benchmark([path], BenchmarkOptions(num_runs=100, cpus=CORE)).records
+            ours.append(_row(f"edgekit, {path.name}", found))
+            theirs.append(TOOLS[path.suffix](path))
+        for some in (ours, theirs):
+            median_ms = statistics.median(row.median_ms for row in some)
+            rows.append(Row(some[0].what, median_ms, None, min(row.min_ms for row in some), None))
+        over = 100 * (rows[-2].min_ms / rows[-1].min_ms - 1)
+        claims.append(Claim(f"% over the tool's quickest run, {path.name}", over, "≤", 2))
+    return rows, claims
+
+
+def _litert_tool(path: Path) -> Row:
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "answer.json"
+        flags = ["--num_threads", "1", "--num_runs", "100", "--warmup_runs", "20"]
+        _call([_program("litert-benchmark"), "--model", path, "--result_json", answer, *flags])
+        found = json.loads(answer.read_text())["latency"]
+    return Row(f"litert-benchmark, {path.name}", found["median_ms"], None, found["min_ms"], None)
+
+
+def _openvino_tool(path: Path) -> Row:
+    flags = "-hint none -nthreads 1 -nstreams 1 -nireq 1 -api sync -niter 100 -infer_precision f32"
+    text = _call([_program("benchmark_app"), "-m", path, *flags.split()])
+    found = {name: float(value) for name, value in re.findall(r"(Median|Min):\s+([\d.]+) ms", text)}
+    return Row(f"benchmark_app, {path.name}", found["Median"], None, found["Min"], None)
+
+
+def _bare_loop(path: Path) -> Row:
+    median_ms, min_ms = json.loads(_call([sys.executable, "-c", BARE_ONNX, path, "100"]))
+    return Row(f"bare loop, {path.name}", median_ms, None, min_ms, None)
+
+
+TOOLS: dict[str, Callable[[Path], Row]] = {
+    ".tflite": _litert_tool,
+    ".onnx": _bare_loop,
+    ".xml": _openvino_tool,
+}
+
+
+def _program(name: str) -> Path:
+    return Path(sys.executable).parent / name
+
+
+def _call(command: list[str | Path]) -> str:
+    pinned = ["taskset", "-c", CORE, *map(str, command)]
+    return subprocess.run(pinned, capture_output=True, text=True, check=True).stdout
+
+
+def _ssh(files: list[Path]) -> Found:
+    rows: dict[str, list[Row]] = {"local": [], "ssh": []}
+    with _board() as board:
+        for _ in range(PAIRS):
+            for what, device in (("local", "local"), ("ssh", board.name())):
+                options = BenchmarkOptions(device=device, num_runs=100, cpus=CORE)
+                (found,) = benchmark([files[0]], options).records
+                rows[what].append(_row(what, found))
+    shown = [
+        Row(
+            what,
+            statistics.median(row.median_ms for row in some),
+            None,
+            min(row.min_ms for row in some),
+            None,
+        )
+        for what, some in rows.items()
+    ]
+    ratios = [far.median_ms / here.median_ms for here, far in zip(rows["local"], rows["ssh"], strict=True)]
+    noise = statistics.stdev(ratios) / len(ratios) ** 0.5
+    apart = abs(statistics.mean(ratios) - 1) / max(noise, 1e-9)
+    return shown, [
+        Claim("standard errors between medians by ssh and here", apart, "≤", 3),
+        Claim("% between the quickest runs", abs(100 * shown[1].min_ms / shown[0].min_ms - 100), "≤", 2),
+    ]
+
+
+def _cuts(_files: list[Path]) -> Found:
+    """Sweeps of small files, each cut until it is through, until there were enough cuts."""
+    run._RETRY_AFTER_S = ()  # each cut is to be seen
+    generator = random.Random(0)
+    counts: Counter[str] = Counter()
+    with _board() as board:
+        proxy = CuttingProxy(board.port)
+        board.know(proxy.port)
+        while counts["cuts"] < CUTS:
+            with tempfile.TemporaryDirectory() as folder:
+                counts += _cut_sweep(Path(folder), board.name(proxy.port), proxy, generator)
+            report.note(f"{counts['cuts']} cuts, {counts['records']} records")
+        proxy.close()
+    return [], [
+        Claim("cuts that stopped a sweep", counts["cuts"], "≥", CUTS),
+        Claim("cuts told as something else", counts["unclear"], "≤", 0),
+        Claim(f"records doubled, of {counts['records']}", counts["doubled"], "≤", 0),
+        Claim("jobs without a record after resuming", counts["lost"], "≤", 0),
+    ]
+
+
+def _cut_sweep(folder: Path, device: str, proxy: CuttingProxy, generator: random.Random) -> Counter[str]:
+    """One sweep, resumed after each cut until it ends without one."""
+    counts: Counter[str] = Counter()
+    for seed in range(JOBS):
+        save_onnx(folder / f"net{seed}.onnx", seed=seed)
+    path, results = folder / "sweep.toml", folder / "results.jsonl"
+    path.write_text(
+        f'artifacts = ["*.onnx"]\ndevices = ["{device}"]\nbenchmark = {{ num_runs = 10, warmup_runs = 1 }}\n'
+    )
+    is_through = False
+    while not is_through:
+        proxy.cuts = [generator.randrange(*CUT_AFTER_BYTES)]
+        failures = sweep(path, results).failures
+        is_through = not failures
+        counts["cuts"] += bool(failures)
+        counts["unclear"] += sum(not isinstance(failure.error, DeviceLostError) for failure in failures)
+    proxy.cuts = []
+    ids = [one.id for one in record.read(results)]
+    counts["records"] = len(ids)
+    counts["doubled"] = len(ids) - len(set(ids))
+    counts["lost"] = JOBS - len(set(ids))
+    return counts
+
+
+@contextmanager
+def _board() -> Iterator[Board]:
+    """A local sshd, and an ``ssh`` on PATH that knows it."""
+    with tempfile.TemporaryDirectory() as folder, serve(Path(folder)) as board:
+        before = os.environ["PATH"]
+        os.environ["PATH"] = f"{make_client(board, Path(folder))}{os.pathsep}{before}"
+        yield board
+        os.environ["PATH"] = before
+
+
+def _row(what: str, found: LatencyRecord) -> Row:
+    return Row(what, found.latency_ms.median, found.latency_ms.ci95, found.latency_ms.min, found.noisy)
+
+
+PARTS: dict[str, Callable[[list[Path]], Found]] = {
+    "repeat": _repeat,
+    "overhead": _overhead,
+    "ssh": _ssh,
+    "cuts": _cuts,
+}
+
+
+if __name__ == "__main__":
+    main()
