@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from edgekit import source
 from edgekit.benchmarking import benchmark
 from edgekit.errors import InputError
 from edgekit.measure.record import LatencyRecord, Model, OperatorRow, ProfileRecord, Record, job_id, utc_now
@@ -26,14 +27,15 @@ __all__ = ["LayerTime", "ProfileOptions", "ProfileResult", "profile"]
 _THIS_MACHINE = "host"
 _PLAIN_RUNS = 30
 _OUTPUT = "logits"
-_RANDOM_WEIGHTS = "a file with random weights was made for this profile; how long it takes is the same"
+_TRIAL = "a file was made for this profile alone: how long it takes counts, not what it answers"
 
 
 @dataclass(frozen=True)
 class ProfileOptions:
     """How :func:`profile` measures; the fields are the flags of ``edgekit profile``.
 
-    ``target`` and ``precision`` choose the file that is made of a zoo name; a file has its own.
+    ``target`` and ``precision`` choose the file that is made of a model; a file has its own. An ``.onnx``
+    file is profiled as it is unless ``precision`` asks to make one of it.
     """
 
     target: str = "host"
@@ -94,7 +96,7 @@ class ProfileResult:
 
 
 def profile(model: str, options: ProfileOptions | None = None) -> ProfileResult:
-    """Profile a ``.tflite``, ``.onnx`` or ``.xml`` file, or a zoo network made into one, on this machine.
+    """Profile a ``.tflite``, ``.onnx`` or ``.xml`` file, or a model made into one, on this machine.
 
     Raises InputError for a target that is not this machine, ModelFileError for a file that cannot be run,
     UnsupportedError when the installed runtime has no profiler, MissingExtraError when something is
@@ -106,24 +108,27 @@ def profile(model: str, options: ProfileOptions | None = None) -> ProfileResult:
         raise InputError(
             f"target {target.name} cannot be profiled from here", hint="--target host profiles this machine"
         )
-    if Path(model).suffix.lower() in SUFFIXES:
+    if Path(model).suffix.lower() in SUFFIXES and options.precision is None:
         return _profile_file(Path(model), options)
-    network = zoo.network(model, **vars(options.scale))
+    parsed = source.parse(model, options.scale)
+    precision = target.precision(options.precision)
     with tempfile.TemporaryDirectory() as folder:
-        path = make_trial(network, target.format, target.precision(options.precision), Path(folder))
-        return _profile_file(path, options, network)
+        path = make_trial(model, target.format, precision, Path(folder), options.scale)
+        return _profile_file(path, options, model, parsed if isinstance(parsed, Network) else None)
 
 
-def _profile_file(path: Path, options: ProfileOptions, made_of: Network | None = None) -> ProfileResult:
-    """``made_of`` is the network when the file is a trial that nobody keeps."""
+def _profile_file(
+    path: Path, options: ProfileOptions, model: str | None = None, network: Network | None = None
+) -> ProfileResult:
+    """``model`` is what the file was made of when it is a trial that nobody keeps."""
     plain = benchmark(
         [path], BenchmarkOptions(num_threads=options.num_threads, num_runs=_PLAIN_RUNS)
     ).records[0]
     measured = profile_file(path, options.num_threads, options.num_runs)
     roofline = measure_roofline(plain.precision == "int8", options.num_threads)
-    layers = _layers(measured, made_of or _network_of(plain.model))
+    layers = _layers(measured, network or _network_of(plain.model))
     common = {name: getattr(plain, name) for name in Record.__struct_fields__}
-    given = made_of.name if made_of else path.as_posix()
+    given = model or path.as_posix()
     record = ProfileRecord(
         **common
         | {
@@ -132,7 +137,7 @@ def _profile_file(path: Path, options: ProfileOptions, made_of: Network | None =
             "artifact": given,
             "target": options.target,
             "command": ("edgekit", "profile", given, *_words(_flags(options))),
-            "warnings": (*([_RANDOM_WEIGHTS] if made_of else []), *plain.warnings),
+            "warnings": (*([_TRIAL] if model else []), *plain.warnings),
         },
         operators=tuple(
             _row(one, layer, measured.total_ms) for one, layer in zip(measured.operators, layers, strict=True)

@@ -8,6 +8,8 @@ import numpy as np
 
 from edgekit.building import build_graph
 from edgekit.emit import EmitOptions, emit
+from edgekit.graph.values import shape_of
+from edgekit.models import zoo
 from edgekit.models.network import Network
 from edgekit.options import ExportOptions, Format, Precision, ScaleChange
 from edgekit.quantize import QuantizeOptions, observe, quantize
@@ -18,24 +20,34 @@ _SUFFIXES: dict[Format, str] = {"tflite": ".tflite", "onnx": ".onnx", "openvino"
 _QUICK = QuantizeOptions(ranges="minmax", rounding="nearest", bias_correction=False)
 
 
-def make_trial(network: Network, format_: Format, precision: Precision, folder: Path) -> Path:
-    """Write ``network`` with random weights, int8 calibrated on one random image, and return the file.
+def make_trial(
+    model: Network | str,
+    format_: Format,
+    precision: Precision,
+    folder: Path,
+    scale: ScaleChange = ScaleChange(),
+) -> Path:
+    """Write a network, or what MODEL names, int8 calibrated on one random image, and return the file.
 
-    How long it takes to run depends on neither. Raises MissingExtraError without torch.
+    A network of the zoo has random weights; how long it takes to run depends on neither. Raises what
+    :func:`edgekit.building.build_graph` raises.
     """
-    built = build_graph(
-        network.name, ExportOptions(weights="random", scale=ScaleChange(**vars(network.scale)))
-    )
-    graph = built.graph
+    if isinstance(model, Network):
+        scale = ScaleChange(**vars(model.scale))
+        model = model.name
+    weights = "random" if model in zoo.names() else "auto"
+    built = build_graph(model, ExportOptions(weights=weights, scale=scale))
+    graph, name = built.graph, built.model.name
     if precision == "int8":
-        image = np.random.default_rng(0).standard_normal((1, *network.input_shape)).astype(np.float32)
+        shape = shape_of(graph.graph.inputs[0])
+        image = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
         graph = quantize(graph, observe(graph, [image]), _QUICK).model
-    path = folder / f"{network.name}_{precision}{_SUFFIXES[format_]}"
+    path = folder / f"{name}_{precision}{_SUFFIXES[format_]}"
     options = EmitOptions(
         precision=precision,
         input_type=None,
         output_type=None,
-        name=network.name,
+        name=name,
         preprocessing=built.preprocessing,
         labels=None,
         description="",

@@ -37,7 +37,7 @@ def _profile(
         str,
         typer.Argument(
             metavar="ARTIFACT|MODEL",
-            help="A .tflite, .onnx or .xml file, or a name from `edgekit models`, which is made into one.",
+            help="A .tflite, .onnx or .xml file, or a MODEL as `edgekit export` takes it, made into one.",
             show_default=False,
         ),
     ],
@@ -59,6 +59,10 @@ def _profile(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="FILE", help="Add the record to a results file.")
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="Draw the operators against the roofline: .svg or .png."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Time, share and multiply-adds of every layer, against what this machine can do at most."""
@@ -70,12 +74,31 @@ def _profile(
         from edgekit.measure.results_file import append  # only where a file is asked for
 
         append(out, result.record)
+    if plot:
+        _draw(result, plot)
     for warning in result.record.warnings:
         console.warn(warning)
     if json:
         console.print_json(result.to_json())
     else:
         _print(result, top)
+
+
+def _draw(result: ProfileResult, path: Path) -> None:
+    from edgekit.report.operators import OperatorPoint, draw  # brings the drawing packages
+
+    draw(
+        path,
+        [
+            OperatorPoint(
+                one.layer, " + ".join(dict.fromkeys(one.ops)), one.ms, one.share, one.macs, one.moved_bytes
+            )
+            for one in result.layers
+        ],
+        title=f"{Path(result.record.artifact).name} on {result.record.environment.cpu}",
+        peak_gmacs_per_s=result.roofline.peak_gmacs_per_s,
+        bandwidth_gb_per_s=result.roofline.bandwidth_gb_per_s,
+    )
 
 
 def _print(result: ProfileResult, top: int | None) -> None:

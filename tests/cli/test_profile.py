@@ -1,0 +1,61 @@
+"""``edgekit profile``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edgekit.measure import record
+from edgekit.models import zoo
+from edgekit.models.cost import cost
+
+if TYPE_CHECKING:
+    from conftest import Run
+
+MODEL = ("mobilenet_v1", "--width", "0.25", "--resolution", "96", "--num-runs", "10")
+
+
+@pytest.fixture
+def network() -> Any:
+    return zoo.network("mobilenet_v1", width=0.25, resolution=96)
+
+
+def test_a_network_is_made_profiled_and_recorded(run: Run, tmp_path: Path, network: Any) -> None:
+    results, picture = tmp_path / "results.jsonl", tmp_path / "roofline.svg"
+    finished = run("profile", *MODEL, "--json", "-o", results, "--plot", picture)
+    assert finished.code == 0
+    assert "made for this profile alone" in finished.err
+    (written,) = record.read(results)
+    assert isinstance(written, record.ProfileRecord)
+    assert (written.artifact, written.target, written.device) == ("mobilenet_v1", "host", "local")
+    assert {one.layer for one in written.operators if one.macs} == {
+        row.name for row in cost(network).layers() if row.macs
+    }
+    assert sum(one.share for one in written.operators) == pytest.approx(1)
+    assert "</svg>" in picture.read_text(encoding="utf-8")
+
+
+def test_the_table_has_every_layer_and_the_slowest_first_on_demand(run: Run, network: Any) -> None:
+    lines = run("profile", *MODEL, "--precision", "fp32", "--target", "onnx").out.splitlines()
+    names = [line.split()[0] for line in lines if line]
+    missing = [row.name for row in cost(network).layers() if row.macs and row.name not in names]
+    assert missing == []
+    top = run("profile", *MODEL, "--top", "3").out.splitlines()
+    times = [float(line.split()[-4]) for line in top[1:4]]
+    assert len(times) == 3
+    assert times == sorted(times, reverse=True)
+
+
+@pytest.mark.parametrize("target", ["pixel1", "rpi4"])
+def test_another_device_cannot_be_profiled_from_here(run: Run, target: str) -> None:
+    finished = run("profile", "mobilenet_v1", "--target", target)
+    assert finished.code == 2
+    assert f"target {target} cannot be profiled from here" in finished.err
+
+
+def test_a_file_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    finished = run("profile", tmp_path / "model.tflite")
+    assert finished.code == 2
+    assert "is not a file" in finished.err
