@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -11,9 +12,7 @@ from edgekit.measure import record
 from edgekit.models import zoo
 from edgekit.models.cost import cost
 
-if TYPE_CHECKING:
-    from conftest import Run
-
+Run = Callable[..., Any]
 MODEL = ("mobilenet_v1", "--width", "0.25", "--resolution", "96", "--num-runs", "10")
 
 
