@@ -69,7 +69,7 @@ def _build_network(network: Network, options: ExportOptions, progress: Progress 
     wanted = _without_download(network) if options.weights == "auto" else options.weights
     built, info = weights.build(network, wanted, options.seed, progress)
     finished = time.perf_counter()
-    graph = _capture(built, (1, *network.input_shape))
+    graph = _capture(built, ((1, *network.input_shape),))
     seconds = {"build": finished - start, "capture": time.perf_counter() - finished}
     scale = network.scale
     described = ManifestModel(
@@ -100,7 +100,7 @@ def _load_onnx(file: OnnxFile) -> Built:
     from edgekit.capture import load_onnx
 
     start = time.perf_counter()
-    graph = load_onnx(file.path, resolution=file.resolution)
+    graph = load_onnx(file.path, resolution=file.resolution, inputs=file.inputs)
     seconds = {"build": 0.0, "capture": time.perf_counter() - start}
     return _foreign(graph, file.name, f"file:{file.path.name}", seconds)
 
@@ -109,15 +109,15 @@ def _call_function(named: ModuleFunction) -> Built:
     start = time.perf_counter()
     module = source.call(named)
     built = time.perf_counter()
-    graph = _capture(module, named.input_shape)
+    graph = _capture(module, named.input_shapes)
     seconds = {"build": built - start, "capture": time.perf_counter() - built}
     return _foreign(graph, named.name, f"file:{named.module}:{named.function}", seconds)
 
 
-def _capture(module: nn.Module, input_shape: tuple[int, ...]) -> ir.Model:
+def _capture(module: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) -> ir.Model:
     from edgekit.capture import capture
 
-    return capture(module.eval(), input_shape)
+    return capture(module.eval(), *input_shapes)
 
 
 def _foreign(graph: ir.Model, name: str, weights: str, seconds: dict[str, float]) -> Built:

@@ -14,7 +14,7 @@ import msgspec
 
 from edgekit.errors import InputError, ModelFileError
 from edgekit.files import write_atomically
-from edgekit.options import Format, IoType, Layout, Precision, Preprocessing, TensorSpec
+from edgekit.options import ElementType, Format, Layout, Precision, Preprocessing, TensorSpec
 
 __all__ = [
     "FILE_NAME",
@@ -49,7 +49,8 @@ class ManifestModel(msgspec.Struct, frozen=True, kw_only=True):
 class ManifestArtifact:
     """One file. ``path`` is its name in the manifest's folder.
 
-    ``float_layers`` and ``int16_layers`` are those of an int8 file that are not int8.
+    ``float_layers`` and ``int16_layers`` are those of an int8 file that are not int8; ``more_inputs`` and
+    ``more_outputs`` those beyond the first.
     """
 
     path: str
@@ -61,6 +62,8 @@ class ManifestArtifact:
     output: TensorSpec
     float_layers: tuple[str, ...] = ()
     int16_layers: tuple[str, ...] = ()
+    more_inputs: tuple[TensorSpec, ...] = ()
+    more_outputs: tuple[TensorSpec, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,13 +156,13 @@ class _Tensor(msgspec.Struct, kw_only=True, omit_defaults=True):
     name: str
     shape: tuple[int, ...]
     layout: Layout = "NC"
-    dtype: IoType
+    dtype: ElementType
     scale: float | None = None
     zero_point: int | None = None
     normalization: Literal["external", "embedded"] | None = None
 
     def __post_init__(self) -> None:
-        if (self.scale is None) != (self.dtype == "float32") or (self.zero_point is None) != (
+        if (self.scale is None) != (self.dtype in ("float32", "int64")) or (self.zero_point is None) != (
             self.scale is None
         ):
             raise ValueError(f"{self.dtype} with scale {self.scale} and zero point {self.zero_point}")
@@ -175,6 +178,8 @@ class _Artifact(msgspec.Struct, omit_defaults=True):
     output: _Tensor
     float_layers: tuple[str, ...] = ()
     int16_layers: tuple[str, ...] = ()
+    more_inputs: tuple[_Tensor, ...] = ()
+    more_outputs: tuple[_Tensor, ...] = ()
 
     def __post_init__(self) -> None:
         if self.path in {"", ".", ".."} or set(self.path) & set("/\\"):
@@ -195,7 +200,16 @@ class _Document(msgspec.Struct):
 
 def _document(manifest: Manifest) -> _Document:
     artifacts = tuple(
-        _Artifact(**{**vars(entry), "input": _tensor(entry.input), "output": _tensor(entry.output)})
+        _Artifact(
+            **{
+                **vars(entry),
+                **{name: _tensor(getattr(entry, name)) for name in ("input", "output")},
+                **{
+                    name: tuple(map(_tensor, getattr(entry, name)))
+                    for name in ("more_inputs", "more_outputs")
+                },
+            }
+        )
         for entry in manifest.artifacts
     )
     return _Document(1, manifest.model, manifest.preprocessing, manifest.labels, artifacts)
@@ -208,7 +222,11 @@ def _tensor(spec: TensorSpec) -> _Tensor:
 def _manifest(document: _Document) -> Manifest:
     artifacts = tuple(
         ManifestArtifact(
-            **{**msgspec.structs.asdict(entry), "input": _spec(entry.input), "output": _spec(entry.output)}
+            **{
+                **msgspec.structs.asdict(entry),
+                **{name: _spec(getattr(entry, name)) for name in ("input", "output")},
+                **{name: tuple(map(_spec, getattr(entry, name))) for name in ("more_inputs", "more_outputs")},
+            }
         )
         for entry in document.artifacts
     )

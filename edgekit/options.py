@@ -59,17 +59,23 @@ class Scale:
 
 @dataclass(frozen=True)
 class ScaleChange:
-    """Fields of :class:`Scale` that the user sets; ``None`` keeps the model's own value."""
+    """Fields of :class:`Scale` that the user sets; ``None`` keeps the model's own value.
+
+    ``inputs`` are shapes without the batch, ``((3, 224, 224),)``, one for each input of the user's own module
+    or file.
+    """
 
     width: float | None = None
     depth: float | None = None
     resolution: int | None = None
     num_classes: int | None = None
     in_channels: int | None = None
+    inputs: tuple[tuple[int, ...], ...] | None = None
 
     def apply(self, scale: Scale) -> Scale:
-        """``scale`` with the fields that are set."""
-        return replace(scale, **{name: value for name, value in vars(self).items() if value is not None})
+        """``scale`` with the fields that are set; a scale has no ``inputs``."""
+        given = {name: value for name, value in vars(self).items() if value is not None and name != "inputs"}
+        return replace(scale, **given)
 
 
 @dataclass(frozen=True)

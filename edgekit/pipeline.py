@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -302,6 +302,9 @@ def _artifact(emitted: Emitted, parity: Parity) -> Artifact:
         input=emitted.input,
         output=emitted.output,
         parity=parity,
+        transposes=cast("int | None", emitted.details.get("transposes")),
+        more_inputs=emitted.more_inputs,
+        more_outputs=emitted.more_outputs,
     )
 
 
@@ -342,7 +345,8 @@ def _manifest(built: Built, artifacts: Sequence[Artifact], plan: MixedPlan | Non
     entries = tuple(
         ManifestArtifact(
             *(a.path.name, a.format, a.precision, a.size_bytes, a.sha256, a.input, a.output),
-            *(by_precision.values() if a.precision in INTEGER else ()),
+            *(by_precision.values() if a.precision in INTEGER else ((), ())),
+            *(a.more_inputs, a.more_outputs),
         )
         for a in artifacts
     )

@@ -64,7 +64,10 @@ class Parity:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One exported file. ``path`` is where it is; the manifest beside it says how to feed and read it."""
+    """One exported file. ``path`` is where it is; the manifest beside it says how to feed and read it.
+
+    ``transposes`` are those left in a TFLite file, ``None`` for other formats.
+    """
 
     path: Path
     format: Format
@@ -74,8 +77,12 @@ class Artifact:
     input: TensorSpec
     output: TensorSpec
     parity: Parity
+    transposes: int | None = None
+    more_inputs: tuple[TensorSpec, ...] = ()
+    more_outputs: tuple[TensorSpec, ...] = ()
 
     def to_json(self) -> dict[str, JSON]:
+        left: dict[str, JSON] = {} if self.transposes is None else {"transposes": self.transposes}
         return {
             "path": self.path.as_posix(),
             "format": self.format,
@@ -83,6 +90,7 @@ class Artifact:
             "size_bytes": self.size_bytes,
             "sha256": self.sha256,
             "parity": self.parity.to_json(),
+            **left,
         }
 
 

@@ -30,6 +30,7 @@ class OnnxFile:
 
     path: Path
     resolution: int | None = None
+    inputs: tuple[tuple[int, ...], ...] | None = None
 
     @property
     def name(self) -> str:
@@ -40,21 +41,24 @@ class OnnxFile:
 class ModuleFunction:
     """A function without arguments that returns a torch module: ``package.module:function``.
 
-    The module takes float32 images ``(1, in_channels, resolution, resolution)``.
+    The module takes float32 images ``(1, in_channels, resolution, resolution)``, or ``inputs`` behind a batch
+    of 1 each.
     """
 
     module: str
     function: str
     resolution: int = 224
     in_channels: int = 3
+    inputs: tuple[tuple[int, ...], ...] | None = None
 
     @property
     def name(self) -> str:
         return self.function
 
     @property
-    def input_shape(self) -> tuple[int, int, int, int]:
-        return (1, self.in_channels, self.resolution, self.resolution)
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        shapes = self.inputs or ((self.in_channels, self.resolution, self.resolution),)
+        return tuple((1, *shape) for shape in shapes)
 
 
 Source: TypeAlias = Network | OnnxFile | ModuleFunction
@@ -68,18 +72,23 @@ def parse(model: str, change: ScaleChange = ScaleChange()) -> Source:
     missing, InputError for a file or scale that cannot be used, and for a scale that does not apply.
     """
     suffix = Path(model).suffix.lower()
+    if change.inputs is not None and suffix != ".onnx" and ":" not in model:
+        raise InputError(
+            f"input shapes cannot be set for {model}, only for an .onnx file or package.module:function",
+            hint="--resolution and --in-channels set those of a network of the zoo",
+        )
     if suffix == ".toml":
         from edgekit import model_file  # brings a TOML reader, which names of the zoo do without
 
         file = model_file.read(Path(model))
         return zoo.network(file.model, change.apply(file.scale))
     if suffix == ".onnx":
-        _refuse_scale(model, change, {"resolution"})
+        _refuse_scale(model, change, {"resolution", "inputs"})
         if not Path(model).is_file():
             raise ModelFileError(f"{model} does not exist, expected an .onnx file", hint="check the path")
-        return OnnxFile(Path(model), change.resolution)
+        return OnnxFile(Path(model), change.resolution, change.inputs)
     if ":" in model:
-        _refuse_scale(model, change, {"resolution", "in_channels"})
+        _refuse_scale(model, change, {"resolution", "in_channels", "inputs"})
         return _function(model, change)
     if model not in zoo.names():
         raise UnknownNameError("model", model, zoo.names())
@@ -134,11 +143,7 @@ def _function(model: str, change: ScaleChange) -> ModuleFunction:
     module, _, function = model.partition(":")
     if not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
         raise InputError(f"model is {model!r}, expected package.module:function")
-    given = {
-        name: value
-        for name, value in (("resolution", change.resolution), ("in_channels", change.in_channels))
-        if value is not None
-    }
+    given = {name: value for name, value in vars(change).items() if value is not None}
     return ModuleFunction(module, function, **given)
 
 

@@ -19,6 +19,7 @@ import torch.onnx
 from torch import nn
 
 from edgekit.capture.fx import evaluation_mode
+from edgekit.capture.sequences import replace_sequences
 from edgekit.errors import InputError, MissingExtraError, UnsupportedError
 from edgekit.graph.edit import SCOPE
 from edgekit.graph.ops import OPSET
@@ -28,19 +29,19 @@ __all__ = ["export"]
 _NAME_SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def export(module: nn.Module, input_shape: tuple[int, ...]) -> ir.Model:
-    """A graph, not yet canonical, of a module with one float32 input.
+def export(module: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) -> ir.Model:
+    """A graph, not yet canonical, of a module with float32 inputs.
 
     Raises :class:`InputError` when the module itself fails on such an input, and
     :class:`UnsupportedError` when torch cannot export it.
     """
-    example = torch.zeros(input_shape)
+    example = tuple(torch.zeros(shape) for shape in input_shapes)
     with evaluation_mode(module), _quiet():
         _require_runnable(module, example)
         try:
             program = torch.onnx.export(
                 module,
-                (example,),
+                example,
                 dynamo=True,
                 opset_version=OPSET,
                 optimize=False,
@@ -57,14 +58,15 @@ def export(module: nn.Module, input_shape: tuple[int, ...]) -> ir.Model:
     return _imported(program.model)
 
 
-def _require_runnable(module: nn.Module, example: torch.Tensor) -> None:
+def _require_runnable(module: nn.Module, example: tuple[torch.Tensor, ...]) -> None:
     try:
         with torch.no_grad():
-            module(example)
+            module(*example)
     except (RuntimeError, TypeError, ValueError, AssertionError, LookupError) as exc:
+        shapes = " and ".join(str(list(tensor.shape)) for tensor in example)
         raise InputError(
-            f"the module fails on an input of shape {list(example.shape)}: {_first_line(exc)}",
-            hint="check the input shape; the module must take one image tensor",
+            f"the module fails on an input of shape {shapes}: {_first_line(exc)}",
+            hint="check the input shape; the module must take one tensor for each",
         ) from exc
 
 
@@ -75,6 +77,7 @@ def _imported(model: ir.Model) -> ir.Model:
         node.metadata_props.clear()
         # The list ends with the operator's own name.
         node.metadata_props[SCOPE] = scopes[-2] if len(scopes) > 1 else ""
+    replace_sequences(model)
     for value in model.graph.initializers.values():
         if value.const_value is not None:
             value.const_value = ir.tensor(np.array(value.const_value.numpy()), name=value.name)

@@ -6,7 +6,7 @@ What it does not know raises :class:`UntraceableError`, and the general export c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,15 +35,15 @@ _TRACE_ERRORS = (
 )
 
 
-def trace(module: nn.Module, input_shape: tuple[int, ...]) -> ir.Model:
-    """A graph, not yet canonical, of a module with one input; raises :class:`UntraceableError`."""
+def trace(module: nn.Module, input_shapes: Sequence[tuple[int, ...]]) -> ir.Model:
+    """A graph, not yet canonical, of a module; raises :class:`UntraceableError`."""
     with evaluation_mode(module):
         try:
             traced = torch.fx.symbolic_trace(module)
         except _TRACE_ERRORS as exc:
             raise UntraceableError(f"torch.fx cannot trace the module: {exc}") from exc
         with torch.no_grad():
-            return _Lowering(traced).run(input_shape)
+            return _Lowering(traced).run(input_shapes)
 
 
 @contextmanager
@@ -66,17 +66,17 @@ class _Lowering:
         self._builder = GraphBuilder()
         self._values: dict[torch.fx.Node, Any] = {}
 
-    def run(self, input_shape: tuple[int, ...]) -> ir.Model:
+    def run(self, input_shapes: Sequence[tuple[int, ...]]) -> ir.Model:
         for node in self._traced.graph.nodes:
             if node.op == "output":
                 return self._builder.model(_output_values(self._resolve(node.args[0])))
             self._builder.scope = _scope(node)
-            self._values[node] = self._lower(node, input_shape)
+            self._values[node] = self._lower(node, input_shapes)
         raise UntraceableError("the module's trace has no output")
 
-    def _lower(self, node: torch.fx.Node, input_shape: tuple[int, ...]) -> Any:
+    def _lower(self, node: torch.fx.Node, input_shapes: Sequence[tuple[int, ...]]) -> Any:
         if node.op == "placeholder":
-            return self._placeholder(node, input_shape)
+            return self._placeholder(node, input_shapes)
         if node.op == "get_attr":
             return _attribute(self._traced, str(node.target))
         args, kwargs = self._resolve(node.args), self._resolve(node.kwargs)
@@ -95,12 +95,13 @@ class _Lowering:
         except TypeError as exc:
             raise UntraceableError(f"{node.target!r} in layer {self._builder.scope!r}: {exc}") from exc
 
-    def _placeholder(self, node: torch.fx.Node, input_shape: tuple[int, ...]) -> Any:
-        if self._builder.graph.inputs:
-            if node.args:
-                return node.args[0]  # a parameter of forward that nobody gave keeps its default
-            raise UntraceableError(f"the module takes more than one input: {node.target!r}")
-        return self._builder.input(str(node.target), input_shape)
+    def _placeholder(self, node: torch.fx.Node, input_shapes: Sequence[tuple[int, ...]]) -> Any:
+        index = len(self._builder.graph.inputs)
+        if index < len(input_shapes):
+            return self._builder.input(str(node.target), input_shapes[index])
+        if node.args:
+            return node.args[0]  # a parameter of forward that nobody gave keeps its default
+        raise UntraceableError(f"the module takes more than {index} inputs: {node.target!r}")
 
     def _resolve(self, argument: Any) -> Any:
         return torch.fx.node.map_arg(argument, lambda node: self._values[node])

@@ -18,12 +18,13 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from edgekit.capture.finish import finish
 from edgekit.capture.lift import lift_weights, restore_weights
 from edgekit.capture.opset import convert_opset
+from edgekit.capture.sequences import replace_sequences
 from edgekit.capture.shape import fix_input_shapes
 from edgekit.errors import ModelFileError, UnsupportedError
 from edgekit.graph.edit import SCOPE
 from edgekit.graph.passes.name_nodes import layer_name
 
-__all__ = ["load_onnx"]
+__all__ = ["load_onnx", "node_types"]
 
 _AGAIN = "export or download the file again"
 _CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
@@ -47,11 +48,14 @@ _MAGIC = {
 }
 
 
-def load_onnx(path: str | Path, *, resolution: int | None = None) -> ir.Model:
+def load_onnx(
+    path: str | Path, *, resolution: int | None = None, inputs: Sequence[Sequence[int]] | None = None
+) -> ir.Model:
     """The canonical graph of a model without control flow.
 
     A batch dimension becomes 1; height and width that the file leaves open become ``resolution``
-    pixels. Raises :class:`~edgekit.errors.ModelFileError` for a file that cannot be read,
+    pixels, unless ``inputs`` gives each input's shape without the batch.
+    Raises :class:`~edgekit.errors.ModelFileError` for a file that cannot be read,
     :class:`~edgekit.errors.UnsupportedError` for a model that has no canonical form (naming the node),
     and :class:`~edgekit.errors.WeightsError` for weights that are not finite.
     """
@@ -68,9 +72,22 @@ def load_onnx(path: str | Path, *, resolution: int | None = None) -> ir.Model:
     _check(proto, file)
     model = _deserialize(convert_opset(proto, file), file)
     restore_weights(model.graph, weights)
+    replace_sequences(model)
     _prepare(model)
-    fix_input_shapes(model, resolution)
+    fix_input_shapes(model, resolution, inputs)
     return finish(model)
+
+
+def node_types(path: str | Path) -> list[tuple[str, str]]:
+    """Name and operator of each node of a file, its functions inlined, without converting anything.
+
+    Raises :class:`~edgekit.errors.ModelFileError` for a file that cannot be read.
+    """
+    proto = _read(Path(path))
+    _require_model(proto, Path(path))
+    if proto.functions:
+        proto = onnx.inliner.inline_local_functions(proto)
+    return [(node.name or (node.output[0] if node.output else ""), node.op_type) for node in proto.graph.node]
 
 
 def _read(file: Path) -> onnx.ModelProto:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import onnx_ir as ir
 
 from edgekit.errors import InputError, UnsupportedError
@@ -9,15 +11,22 @@ from edgekit.errors import InputError, UnsupportedError
 __all__ = ["fix_input_shapes"]
 
 
-def fix_input_shapes(model: ir.Model, resolution: int | None = None) -> None:
+def fix_input_shapes(
+    model: ir.Model, resolution: int | None = None, inputs: Sequence[Sequence[int]] | None = None
+) -> None:
     """Give every input a static shape with batch size 1, in place.
 
-    Open dimensions of an image input (rank 4) other than the batch are ``resolution`` pixels. Raises
+    Open dimensions of an image input (rank 4) other than the batch are ``resolution`` pixels, or all those
+    of input ``i`` behind the batch ``inputs[i]``. Raises
     :class:`InputError` when a dimension stays open and :class:`UnsupportedError` for a fixed batch.
     """
     if not model.graph.inputs:
         raise UnsupportedError("the model has no input")
-    for value in model.graph.inputs:
+    if inputs is not None and len(inputs) != len(model.graph.inputs):
+        raise InputError(
+            f"{len(inputs)} input shapes were given, the model has {len(model.graph.inputs)} inputs"
+        )
+    for index, value in enumerate(model.graph.inputs):
         if value.dtype != ir.DataType.FLOAT:
             raise UnsupportedError(
                 f"input {value.name!r} is {value.dtype}, expected float32",
@@ -27,7 +36,18 @@ def fix_input_shapes(model: ir.Model, resolution: int | None = None) -> None:
             raise UnsupportedError(
                 f"input {value.name!r} has shape {value.shape}, expected a batch dimension"
             )
-        value.shape = ir.Shape([1, *_static(value, resolution)])
+        rest = _static(value, resolution) if inputs is None else _given(value, inputs[index])
+        value.shape = ir.Shape([1, *rest])
+
+
+def _given(value: ir.Value, wanted: Sequence[int]) -> list[int]:
+    """The shape that was asked for, where the file leaves it open or agrees."""
+    assert value.shape is not None
+    rest = list(value.shape)[1:]
+    fits = len(rest) == len(wanted) and min(wanted, default=1) > 0
+    if not fits or any(isinstance(d, int) and d > 0 and d != w for d, w in zip(rest, wanted, strict=True)):
+        raise InputError(f"input {value.name!r} has shape {value.shape}, which {list(wanted)} does not fit")
+    return [int(size) for size in wanted]
 
 
 def _static(value: ir.Value, resolution: int | None) -> list[int]:

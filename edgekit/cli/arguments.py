@@ -7,16 +7,20 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from edgekit.errors import InputError
+
 __all__ = [
     "Artifact",
     "Data",
     "Depth",
     "InChannels",
+    "Input",
     "Json",
     "Model",
     "NumClasses",
     "Resolution",
     "Width",
+    "input_shapes",
 ]
 
 _SCALE = "Scale of a zoo network: "
@@ -57,3 +61,25 @@ NumClasses: TypeAlias = Annotated[
 InChannels: TypeAlias = Annotated[
     int | None, typer.Option("--in-channels", metavar="N", help=f"{_SCALE}channels of the input.")
 ]
+Input: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="CxHxW",
+        help="Shape of an input of your own module or file, 3x224x224; once for each input.",
+        show_default="3x224x224, or the file's",
+    ),
+]
+
+
+def input_shapes(texts: list[str] | None) -> tuple[tuple[int, ...], ...] | None:
+    """The shapes that ``--input`` names; InputError for one that cannot be read."""
+    if not texts:
+        return None
+    shapes = []
+    for text in texts:
+        parts = text.lower().split("x")
+        if not all(part.isdecimal() and int(part) > 0 for part in parts):
+            raise InputError(f"--input is {text!r}, expected sizes such as 3x224x224", hint="the batch is 1")
+        shapes.append(tuple(int(part) for part in parts))
+    return tuple(shapes)

@@ -9,7 +9,17 @@ import typer
 
 import edgekit
 from edgekit.cli import console
-from edgekit.cli.arguments import Depth, InChannels, Json, Model, NumClasses, Resolution, Width
+from edgekit.cli.arguments import (
+    Depth,
+    InChannels,
+    Input,
+    Json,
+    Model,
+    NumClasses,
+    Resolution,
+    Width,
+    input_shapes,
+)
 from edgekit.cli.console import Column
 from edgekit.cli.progress import watch
 from edgekit.errors import InputError
@@ -57,6 +67,7 @@ def _export(
     resolution: Resolution = None,
     num_classes: NumClasses = None,
     in_channels: InChannels = None,
+    inputs: Input = None,
     weights: Annotated[
         str,
         typer.Option(
@@ -138,7 +149,7 @@ def _export(
         target=target,
         precision=_precision(precision, int8, fp16),
         out_dir=out_dir,
-        scale=ScaleChange(width, depth, resolution, num_classes, in_channels),
+        scale=ScaleChange(width, depth, resolution, num_classes, in_channels, input_shapes(inputs)),
         weights=weights,
         seed=seed,
         calibration=calibration,
@@ -196,6 +207,9 @@ def _print(result: ExportResult) -> None:
     images = max((artifact.parity.images for artifact in result.artifacts), default=0)
     console.print_line()
     console.print_line(f"Compared with the fp32 network on {images} images.")
+    left = [artifact.transposes for artifact in result.artifacts if artifact.transposes is not None]
+    if left:
+        console.print_line(f"Transpositions left in the TFLite file: {max(left)}.")
     console.print_line(f"{result.manifest} says how to feed and read the files.")
     if result.sources:
         names = " and ".join(path.name for path in result.sources)

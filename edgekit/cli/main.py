@@ -33,6 +33,7 @@ COMMANDS: dict[str, Entry] = {
     "models": Entry("edgekit.cli.models", "Networks by name: size, cost, published accuracy, weights."),
     "describe": Entry("edgekit.cli.describe", "A network layer by layer: shapes, memory, params, MACs."),
     "scale": Entry("edgekit.cli.scale", "The most accurate networks that budgets allow."),
+    "check": Entry("edgekit.cli.check", "What of a model cannot be exported, before any work."),
     "export": Entry("edgekit.cli.export", "Make TFLite, ONNX and OpenVINO files of a model."),
     "evaluate": Entry("edgekit.cli.evaluate", "Accuracy of an exported file on labelled images."),
     "compare": Entry("edgekit.cli.compare", "How far an exported file agrees with another."),

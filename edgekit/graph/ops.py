@@ -16,6 +16,7 @@ import onnx_ir as ir
 from edgekit.errors import UnsupportedError
 from edgekit.graph import shapes
 from edgekit.graph.shapes import OPSET, ShapeRule
+from edgekit.graph.support import way_around
 from edgekit.graph.values import array_of, required, set_type, shape_of
 
 __all__ = [
@@ -196,7 +197,7 @@ def operator_of(node: ir.Node) -> Operator:
         domain = f"{node.domain}." if node.domain else ""
         raise UnsupportedError(
             f"operator {domain}{node.op_type} of node {node.name!r} is not supported",
-            hint="replace the operator in the model, or cut the model before it",
+            hint=way_around(node.op_type),
         )
     return operator
 

@@ -81,7 +81,8 @@ def set_interface(
     The inputs' default is int8 for an int8 program and float32 for the others, which have no other choice:
     int16 stays inside.
     The outputs' default is the input's type: who feeds bytes reads bytes, and TFLite Support, which knows
-    uint8 and float32 only, can read what it can feed. What the network computes in float or as indices stays so.
+    uint8 and float32 only, can read what it can feed. What the network computes in float or as indices
+    stays so.
     With ``takes_pixels`` a float program's input is uint8 too, its numbers 0 to 255.
     """
     default: IoType = "int8" if precision == "int8" else "float32"

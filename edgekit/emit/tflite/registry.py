@@ -52,7 +52,7 @@ from edgekit.graph.ops import is_quantizer
 from edgekit.graph.values import shape_of
 from edgekit.options import Precision
 
-__all__ = ["FLOAT_ONLY", "LOWERINGS", "lower"]
+__all__ = ["FLOAT_ONLY", "LOWERINGS", "lower", "try_lower"]
 
 LOWERINGS: dict[str, Callable[[Lowering, ir.Node], None]] = {
     "Abs": unary("ABS"),
@@ -160,12 +160,7 @@ def lower(graph: ir.Graph, precision: Precision) -> Program:
             f"{len(unknown)} operators cannot be lowered to TFLite: {listed}",
             hint=f"known operators: {', '.join(sorted(LOWERINGS))}",
         )
-    lowering = Lowering(graph, precision)
-    for value in graph.inputs:
-        layout = _input_layout(value)
-        lowering.program.inputs.append(lowering.result(value, layout=layout))
-        if is_plain(layout):
-            lowering.program.in_graph_order.add(name_of(value))
+    lowering = _started(graph, precision)
     for node in graph:
         if node not in lowering.absorbed:
             _lower_node(lowering, node)
@@ -173,6 +168,37 @@ def lower(graph: ir.Graph, precision: Precision) -> Program:
         _lower_output(lowering, value)
     remove_dead(lowering.program)
     return lowering.program
+
+
+def try_lower(graph: ir.Graph) -> tuple[Program, list[tuple[ir.Node, UnsupportedError]]]:
+    """The graph in float32 as far as it goes, and every node that cannot be lowered with the reason."""
+    lowering = _started(graph, "fp32")
+    errors: list[tuple[ir.Node, UnsupportedError]] = []
+    for node in graph:
+        if node in lowering.absorbed:
+            continue
+        try:
+            if node.op_type not in LOWERINGS:
+                raise UnsupportedError(f"node {node.name!r} ({node.op_type}): TFLite has no such operator")
+            _lower_node(lowering, node)
+        except UnsupportedError as exc:
+            errors.append((node, exc))
+            for value in node.outputs:
+                lowering.result(value)  # what reads it is checked as if it were there
+    for value in graph.outputs:
+        _lower_output(lowering, value)
+    return lowering.program, errors
+
+
+def _started(graph: ir.Graph, precision: Precision) -> Lowering:
+    """A lowering that has the inputs."""
+    lowering = Lowering(graph, precision)
+    for value in graph.inputs:
+        layout = _input_layout(value)
+        lowering.program.inputs.append(lowering.result(value, layout=layout))
+        if is_plain(layout):
+            lowering.program.in_graph_order.add(name_of(value))
+    return lowering
 
 
 def _lower_node(lowering: Lowering, node: ir.Node) -> None:

@@ -18,10 +18,10 @@ from edgekit.errors import UnsupportedError
 from edgekit.graph.ops import OPSET, infer_types
 from edgekit.graph.values import Array, Shape, add_initializer, array_of, is_static, set_type, shape_of
 
-__all__ = ["fold_constants"]
+__all__ = ["FOLDABLE", "fold_constants"]
 
 # What exporters compute shapes and weights with; a network's layers are left to the network.
-_FOLDABLE = frozenset(
+FOLDABLE = frozenset(
     (
         *("Abs", "Add", "Ceil", "Clip", "Div", "Exp", "Floor", "Log", "Max", "Min", "Mod", "Mul", "Neg"),
         *("Pow", "Reciprocal", "Relu", "Sigmoid", "Sqrt", "Sub", "Sum", "Tanh", "MatMul"),
@@ -59,7 +59,7 @@ def _evaluate(node: ir.Node) -> Sequence[Array] | None:
         return _shape(node)
     if node.op_type == "CastLike":
         return _cast_like(node)
-    if node.op_type not in _FOLDABLE or any(v is not None and v.const_value is None for v in node.inputs):
+    if node.op_type not in FOLDABLE or any(v is not None and v.const_value is None for v in node.inputs):
         return None
     return _by_reference(node)
 
@@ -101,7 +101,7 @@ def _by_reference(node: ir.Node) -> Sequence[Array]:
         value.name or "": array for value in node.inputs if (array := array_of(value)) is not None and value
     }
     try:
-        _require_moderate(node, list(arrays.values()))
+        _require_moderate(node, [arrays[value.name or ""] for value in node.inputs if value is not None])
         # Overflow and division by zero are the constant's own business.
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
