@@ -14,6 +14,7 @@ __all__ = ["RULES", "noise_of"]
 _MOST_UNCERTAINTY = 0.03
 _MOST_DRIFT = 0.03
 _MOST_TAIL = 1.25
+_LEAST_MIN = 0.85
 _LEAST_CPU_SHARE = 0.95
 _MOST_OTHERS_PER_CORE = 0.25
 _MOST_CLOCK_CHANGE = 0.05
@@ -44,6 +45,13 @@ def _drift(found: Measurement, latency: LatencyMs, num_threads: int) -> Iterator
 def _tail(found: Measurement, latency: LatencyMs, num_threads: int) -> Iterator[str]:
     if latency.p90 > _MOST_TAIL * latency.median:
         yield f"one run in ten took {latency.p90 / latency.median - 1:.0%} longer than the median"
+
+
+def _quickest(found: Measurement, latency: LatencyMs, num_threads: int) -> Iterator[str]:
+    """Nothing makes a run quicker than the network is, so a quick one shows what the others lost."""
+    if latency.min < _LEAST_MIN * latency.median:
+        share = latency.min / latency.median
+        yield f"the quickest run took {share:.0%} of the median, so that most were slowed down"
 
 
 def _cpu_share(found: Measurement, latency: LatencyMs, num_threads: int) -> Iterator[str]:
@@ -87,6 +95,7 @@ RULES: tuple[Callable[[Measurement, LatencyMs, int], Iterator[str]], ...] = (
     _uncertainty,
     _drift,
     _tail,
+    _quickest,
     _cpu_share,
     _others,
     _throttling,

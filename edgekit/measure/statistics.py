@@ -3,7 +3,7 @@
 Neighbouring samples resemble each other, because what disturbs a machine lasts longer than an inference.
 Resampling single samples would take them for independent and give an interval far too narrow; so blocks of
 neighbours are resampled (Künsch, "The jackknife and the bootstrap for general stationary observations",
-1989), from short blocks to a quarter of the whole, and the widest interval counts. Few blocks know little
+1989), from short blocks to a third of the whole, and the widest interval counts. Few blocks know little
 about their own spread, for which Student's t makes the interval wider. One process also differs from the
 next, by where its memory lies (Mytkowicz et al., "Producing wrong data without doing anything obviously
 wrong!", 2009), which no sample of one process shows: half a percent is added for that.
@@ -24,7 +24,8 @@ __all__ = ["Ratio", "median_interval", "ratio_interval", "summarize"]
 Samples = npt.NDArray[np.float64]
 
 _RESAMPLES = 1000
-_FEWEST_BLOCKS = 4
+_FEWEST_BLOCKS = 3
+_FEWEST_BLOCKS_OF_PAIRS = 4  # what lasts longer disturbs both of a pair
 _MOST_BLOCKS = 60
 _SCALES = 4
 _LAYOUT = 0.005
@@ -92,11 +93,11 @@ def ratio_interval(
     as far as both have turns. Otherwise the two series are resampled by themselves.
     """
     pairs = min(len(first), len(second))
-    if is_paired and pairs >= _FEWEST_BLOCKS:
+    if is_paired and pairs >= _FEWEST_BLOCKS_OF_PAIRS:
         logs = np.log(
             [np.median(a) / np.median(b) for a, b in zip(first[:pairs], second[:pairs], strict=True)]
         )
-        low, high = _offsets(logs)
+        low, high = _offsets(logs, _FEWEST_BLOCKS_OF_PAIRS)
         value = float(np.exp(np.median(logs)))
     else:
         one, other = _pooled(first), _pooled(second)
@@ -111,12 +112,12 @@ def _pooled(turns: Sequence[Sequence[float]]) -> Samples:
     return np.concatenate([np.asarray(turn, dtype=np.float64) for turn in turns])
 
 
-def _offsets(series: Samples) -> tuple[float, float]:
+def _offsets(series: Samples, fewest_blocks: int = _FEWEST_BLOCKS) -> tuple[float, float]:
     """How far from the series' median its long-run median may be: the widest over the lengths of blocks."""
     count = len(series)
-    if count < _FEWEST_BLOCKS:
+    if count < fewest_blocks:
         return _within(series, -np.inf, np.inf)
-    shortest, longest = max(1.0, count / _MOST_BLOCKS), max(1.0, count / _FEWEST_BLOCKS)
+    shortest, longest = max(1.0, count / _MOST_BLOCKS), max(1.0, count / fewest_blocks)
     lengths = {round(float(length)) for length in np.geomspace(shortest, longest, _SCALES)}
     found = [_offsets_of_blocks(series, length) for length in sorted(lengths)]
     return min(low for low, _ in found), max(high for _, high in found)

@@ -66,6 +66,11 @@ def test_a_tail_is_told() -> None:
     assert noise(turns=turns) == ("one run in ten took 100% longer than the median",)
 
 
+def test_a_quick_run_among_slow_ones_is_told() -> None:
+    turns = ((7.0, *QUIET.turns[0][1:]), *QUIET.turns[1:])
+    assert noise(turns=turns) == ("the quickest run took 70% of the median, so that most were slowed down",)
+
+
 def test_a_drift_is_told_but_not_where_it_is_looked_for() -> None:
     turns = scaled(np.linspace(1.0, 1.06, 25).tolist())
     assert any("the time moved between" in sentence for sentence in noise(turns=turns))
@@ -83,4 +88,4 @@ def test_threads_that_wait_for_each_other_are_no_noise() -> None:
 
 
 def test_every_rule_is_tried_here() -> None:
-    assert len(RULES) == 9
+    assert len(RULES) == 10
