@@ -87,10 +87,10 @@ def export(
         emit_all = _exporter(built, jobs, options, _quantize_options(options, targets), clock, progress)
         if needs_int8:
             made = emit_all(_observe(built, data, jobs, options, clock, progress), folder)
-            plan = describe_plan(built.graph, made.observation.plan)
+            plan = describe_plan(made)
             if gate is not None:
                 made, reached = reach_drop(
-                    built.graph, made, gate, emit_all, folder, timed=options.time_plan, progress=progress
+                    made, gate, emit_all, folder, timed=options.time_plan, progress=progress
                 )
                 plan = reached or plan
             quantized, emitted = made.quantized, made.emitted
@@ -213,7 +213,7 @@ def _exporter(
             )
         with clock.stage("emit"):
             emitted = tuple(_emit(built, quantized, job, options, folder) for job in jobs)
-        return Exported(observation, quantized, emitted)
+        return Exported(built.graph, observation, quantized, emitted)
 
     return emit_all
 
@@ -338,15 +338,17 @@ def _write_manifest(
 
 def _manifest(built: Built, artifacts: Sequence[Artifact], plan: MixedPlan | None) -> Manifest:
     kept = {} if plan is None else plan.kept
-    by_precision = {
-        precision: tuple(name for name, kept_as in kept.items() if kept_as == precision)
+    floats, wide = (
+        tuple(name for name, kept_as in kept.items() if kept_as == precision)
         for precision in ("float", "int16")
-    }
+    )
     entries = tuple(
         ManifestArtifact(
             *(a.path.name, a.format, a.precision, a.size_bytes, a.sha256, a.input, a.output),
-            *(by_precision.values() if a.precision in INTEGER else ((), ())),
-            *(a.more_inputs, a.more_outputs),
+            float_layers=floats if a.precision in INTEGER else (),
+            int16_layers=wide if a.precision in INTEGER else (),
+            more_inputs=a.more_inputs,
+            more_outputs=a.more_outputs,
         )
         for a in artifacts
     )

@@ -31,8 +31,9 @@ _ANALYZED_IMAGES = 4
 
 @dataclass(frozen=True)
 class Exported:
-    """A quantized graph, what it was quantized from, and its files."""
+    """A quantized graph with its files, and the fp32 graph that it was quantized from."""
 
+    graph: ir.Model
     observation: Observation
     quantized: QuantizationResult
     emitted: tuple[Emitted, ...]
@@ -60,7 +61,6 @@ def apply_choices(plan: Plan, options: ExportOptions, *, is_wide: bool = False) 
 
 
 def reach_drop(
-    model: ir.Model,
     plain: Exported,
     gate: DropGate,
     export: Callable[[Observation, Path], Exported],
@@ -79,7 +79,7 @@ def reach_drop(
     start = max(gate.drops(_integer(plain.emitted), progress))
     if start <= gate.max_drop:
         return plain, None
-    found = _search(model, plain, gate, export, start, progress)
+    found = _search(plain, gate, export, start, progress)
     if not found.reached:
         raise CheckError(_failure(found, plain.observation.plan, gate.max_drop, start), hint=_FAILURE_HINT)
     before = [_weigh(one, timed) for one in _integer(plain.emitted)]
@@ -88,26 +88,26 @@ def reach_drop(
         PlanCost(one.format, *old, *_weigh(one, timed))
         for old, one in zip(before, _integer(chosen.emitted), strict=True)
     )
-    described = describe_plan(model, chosen.observation.plan)
+    described = describe_plan(chosen)
     if described is None:
         return chosen, None
     limits = replace(described, max_drop=gate.max_drop, plain_drop=start, drop=found.best.drop)
     return chosen, replace(limits, trials=len(found.trials), costs=costs)
 
 
-def describe_plan(model: ir.Model, plan: Plan) -> MixedPlan | None:
+def describe_plan(made: Exported) -> MixedPlan | None:
     """The layers that are not of the plan's own width, and their share of the network; None without any."""
+    plan = made.observation.plan
     kept = {one.name: one.precision for one in plan.layers if one.precision != plan.ends}
     if not kept:
         return None
-    macs = {row.name: row.macs for row in count(model).layers}
+    macs = {row.name: row.macs for row in count(made.graph).layers}
     total = sum(macs.get(one.name, 0) for one in plan.layers)
     share = 100 * sum(macs.get(name, 0) for name in kept) / total if total else 0.0
     return MixedPlan(kept, len(plan.layers), share)
 
 
 def _search(
-    model: ir.Model,
     plain: Exported,
     gate: DropGate,
     export: Callable[[Observation, Path], Exported],
@@ -116,7 +116,7 @@ def _search(
 ) -> Found:
     observation = plain.observation
     images = observation.carried[:_ANALYZED_IMAGES]
-    sensitivities = analyze(model, plain.quantized.model, observation.plan, images, progress)
+    sensitivities = analyze(plain.graph, plain.quantized.model, observation.plan, images, progress)
 
     def measure(kept: tuple[str, ...]) -> float:
         with TemporaryDirectory() as trial:
@@ -144,8 +144,8 @@ def _weigh(emitted: Emitted, timed: bool) -> tuple[int, float | None]:
 
 def _failure(found: Found, plan: Plan, max_drop: float, plain_drop: float) -> str:
     names = ", ".join(found.best.kept[:5]) + (" …" if len(found.best.kept) > 5 else "")
+    kept = f"{len(found.best.kept)} of {len(plan.layers)} layers kept float ({names or 'none'})"
     return (
         f"no plan loses at most {max_drop:g} points of top-1: {plan.ends} alone loses {plain_drop:.2f}, "
-        f"the best of {len(found.trials)} plans {found.best.drop:.2f}, with {len(found.best.kept)} of {len(plan.layers)} "
-        f"layers kept float ({names or 'none'})"
+        f"the best of {len(found.trials)} plans {found.best.drop:.2f}, with {kept}"
     )

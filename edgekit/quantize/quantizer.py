@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from edgekit.parity import sqnr_db
 from edgekit.quantize.arithmetic import ActivationParams, FloatArray, activation_params
+from edgekit.quantize.curves import curves_of, fit_curve
 from edgekit.quantize.observation import Observation
 from edgekit.quantize.options import QuantizeOptions
 from edgekit.quantize.ranges import METHODS, RangeMethod, choose_params
@@ -131,3 +132,5 @@ def _with_input(chosen: ActivationParams, given: ActivationParams, *, is_alone: 
     if is_alone:
         return given
     return activation_params(min(chosen.low, given.low), max(chosen.high, given.high))
+    for name, curve in curves_of(plan).items():
+        params[name] = fit_curve(observation.observers[name], curve, params[name])
