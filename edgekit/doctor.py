@@ -43,7 +43,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "safetensors",
     ),
     "openvino": ("openvino",),
-    "report": ("altair", "vl-convert-python"),
+    "report": ("altair", "jinja2", "vl-convert-python"),
     "dask": ("distributed",),
     "microcontrollers": ("tflite-micro",),
     "ethos-u": ("ethos-u-vela",),

@@ -52,6 +52,8 @@ def specification(chart: Any, data: Mapping[str, Rows], palette: theme.Palette) 
     spec: dict[str, Any] = chart.to_dict()
     spec["datasets"] = {name: [dict(row) for row in rows] for name, rows in data.items()}
     spec["config"] = theme.config(palette)
+    if spec.get("width") == "container":
+        spec["autosize"] = {"type": "fit-x", "contains": "padding"}
     return spec
 
 

@@ -1,0 +1,56 @@
+"""``edgekit report``."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgekit.cli import console
+
+__all__ = ["app"]
+
+app = console.new_app()
+
+_DEFAULT = Path("report.html")
+
+
+@app.command()
+def _report(
+    results: Annotated[
+        list[Path],
+        typer.Argument(metavar="RESULTS...", help="Files that `edgekit benchmark -o` and others wrote."),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--out", metavar="FILE", help="A .html, .md, .csv or .json file.")
+    ] = _DEFAULT,
+    title: Annotated[
+        str, typer.Option("--title", metavar="TEXT", help="The heading.", show_default="what it answers")
+    ] = "",
+    max_drop: Annotated[
+        float,
+        typer.Option("--max-drop", metavar="POINTS", min=0, help="Top-1 that the fastest file may lack."),
+    ] = 1.0,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Compare two files, the older first: what became slower.")
+    ] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """One page of measurements: which file to ship, what that gains and costs, and every number."""
+    from edgekit.reporting import (
+        ReportOptions,
+        report,
+    )  # brings what reads records, which --help does without
+
+    result = report(results, output, ReportOptions(title=title, max_drop=max_drop, compare=compare))
+    for sentence in (*result.warnings, *result.document.notes):
+        console.warn(sentence)
+    for answer in result.document.answers:
+        console.print_line(f"{answer.place}: {answer.headline}")
+    console.print_line(
+        f"{result.path}, of {result.records:,} records, {result.path.stat().st_size / 1e6:.2f} MB"
+    )
+    if open_:
+        webbrowser.open(result.path.resolve().as_uri())

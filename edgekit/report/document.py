@@ -1,0 +1,84 @@
+"""A report as plain data: what is said, drawn and tabulated, whatever it is written as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+__all__ = ["Answer", "Cell", "Column", "Document", "Figure", "Section", "Table"]
+
+
+class Cell(NamedTuple):
+    """What a cell shows; ``value`` is what it sorts by, ``share`` the length of a bar from 0 to 1."""
+
+    text: str
+    value: float | str | None = None
+    share: float | None = None
+
+
+class Column(NamedTuple):
+    """A table's column; numbers are aligned right, and sorted largest first."""
+
+    title: str
+    is_number: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows with a cell for each column. ``key`` is unique in the document."""
+
+    key: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart (a Vega-Lite object), its numbers, and beside it what to beware of (``notes``) and to know."""
+
+    key: str
+    title: str
+    caption: str
+    chart: Mapping[str, Any] | None
+    table: Table | None
+    notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    is_open: bool = True
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with sentences and figures. ``commands`` are lines that a reader may want to copy."""
+
+    key: str
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    notes: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to do on one target, in sentences. ``headline`` names the file, or says that none is best."""
+
+    place: str
+    headline: str
+    reason: str
+    gained: str = ""
+    lost: str = ""
+    others: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole report. ``summary`` says in one line what was measured."""
+
+    title: str
+    summary: str
+    answers: tuple[Answer, ...]
+    sections: tuple[Section, ...]
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,124 @@
+// Draws the charts when they come into view, and sorts and filters the tables. Everything is in this file.
+"use strict";
+(() => {
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  const charts = read("charts");
+  const tables = read("tables");
+  const NARROW = 560;
+  const STEP = 200;
+
+  // A chart's labels take at most a third of a narrow screen, and its legend fewer columns.
+  function fitted(spec, width) {
+    if (width >= NARROW) return spec;
+    const config = { ...spec.config };
+    config.axis = { ...config.axis, labelLimit: Math.round(width * 0.36), labelFontSize: 10.5 };
+    config.legend = { ...config.legend, columns: 2, labelLimit: Math.round(width * 0.42) };
+    return { ...spec, config };
+  }
+
+  const drawn = new Map();
+
+  async function draw(element) {
+    const width = element.clientWidth;
+    const size = width < NARROW;
+    if (!width || drawn.get(element)?.size === size) return;
+    drawn.get(element)?.result?.finalize();
+    const entry = { size };
+    drawn.set(element, entry);
+    const controls = element.previousElementSibling?.matches(".chart-controls") ? element.previousElementSibling : null;
+    if (controls) controls.replaceChildren();
+    entry.result = await vegaEmbed(element, fitted(charts[element.dataset.chart], width), {
+      renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: { disableDefaultStyle: true },
+      ...(controls ? { bind: controls } : {}),
+    });
+    element.dataset.drawn = "true";
+  }
+
+  const all = [...document.querySelectorAll(".chart")];
+  const watcher = new IntersectionObserver(
+    (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => draw(entry.target)),
+    { rootMargin: "400px" },
+  );
+  all.forEach((element) => watcher.observe(element));
+  addEventListener("resize", () => all.filter((element) => drawn.has(element)).forEach(draw));
+  addEventListener("beforeprint", () => {
+    document.querySelectorAll("details").forEach((element) => { element.open = true; });
+    all.forEach(draw);
+  });
+
+  function cell(value, isNumber, isHead) {
+    const element = document.createElement(isHead ? "th" : "td");
+    if (isHead) element.scope = "row";
+    if (isNumber) element.className = "number";
+    element.textContent = value[0];
+    if (value[2] !== null) {
+      element.classList.add("barred");
+      const bar = document.createElement("span");
+      bar.className = "bar";
+      bar.style.width = `${(100 * value[2]).toFixed(1)}%`;
+      element.append(bar);
+    }
+    return element;
+  }
+
+  // Rows without a value come last whichever way a column is sorted.
+  function ordered(rows, column, sign) {
+    return [...rows].sort((a, b) => {
+      const [first, second] = [a[column][1], b[column][1]];
+      if (first === null || second === null) return (first === null) - (second === null);
+      return sign * (typeof first === "number" && typeof second === "number"
+        ? first - second : String(first).localeCompare(String(second), undefined, { numeric: true }));
+    });
+  }
+
+  function setUp(root) {
+    const table = tables[root.dataset.table];
+    const [body, status] = [root.querySelector("tbody"), root.querySelector("[role=status]")];
+    const [more, filter] = [root.querySelector(".more"), root.querySelector("input")];
+    const heads = [...root.querySelectorAll("thead th")];
+    const state = { rows: table.rows, shown: table.first, needle: "" };
+
+    function render() {
+      const words = state.needle.toLowerCase().split(/\s+/).filter(Boolean);
+      const found = words.length
+        ? state.rows.filter((row) => {
+            const text = row.map((value) => value[0]).join(" ").toLowerCase();
+            return words.every((word) => text.includes(word));
+          })
+        : state.rows;
+      const shown = found.slice(0, state.shown);
+      body.replaceChildren(...shown.map((row) => {
+        const line = document.createElement("tr");
+        line.append(...row.map((value, index) => cell(value, table.numbers[index], index === 0)));
+        return line;
+      }));
+      more.hidden = shown.length === found.length;
+      const rows = found.length === 1 ? "row" : "rows";
+      status.textContent = more.hidden ? `${found.length.toLocaleString("en")} ${rows}`
+        : `${shown.length.toLocaleString("en")} of ${found.length.toLocaleString("en")} ${rows}`;
+    }
+
+    heads.forEach((head, index) => head.querySelector("button").addEventListener("click", () => {
+      const first = table.numbers[index] ? "descending" : "ascending";
+      const other = first === "descending" ? "ascending" : "descending";
+      const next = head.getAttribute("aria-sort") === first ? other : first;
+      heads.forEach((one) => one.setAttribute("aria-sort", one === head ? next : "none"));
+      state.rows = ordered(table.rows, index, next === "ascending" ? 1 : -1);
+      render();
+    }));
+    filter?.addEventListener("input", () => { state.needle = filter.value; state.shown = table.first; render(); });
+    more.addEventListener("click", () => { state.shown += STEP; render(); });
+  }
+  document.querySelectorAll("[data-table]").forEach(setUp);
+
+  document.querySelectorAll(".copy").forEach((button) => button.addEventListener("click", async () => {
+    const source = document.getElementById(button.getAttribute("aria-controls"));
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(source);
+      button.textContent = "Selected: press Ctrl+C";
+    }
+  }));
+})();

@@ -1,0 +1,132 @@
+"""Tables of runs: the numbers behind the pictures, and all of them in one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgekit.measure.record import LatencyRecord
+from edgekit.report.document import Cell, Column, Table
+from edgekit.report.runs import Run
+from edgekit.report.verdict import baseline_of, place_title, speedup
+from edgekit.report.wording import megabytes, milliseconds, percent, times
+
+__all__ = ["measurements_table", "number", "pairs_with_fp32", "speedup_table", "text"]
+
+_MISSING = Cell("–", None)
+_TIMING_CELLS = 5
+
+
+def text(value: object) -> Cell:
+    return Cell(str(value), str(value))
+
+
+def number(value: float | None, written: str) -> Cell:
+    return _MISSING if value is None else Cell(written, value)
+
+
+def measurements_table(runs: Sequence[Run]) -> Table:
+    """Every run with what is known of it."""
+    columns = (
+        Column("file"),
+        Column("network"),
+        Column("precision"),
+        Column("runtime"),
+        Column("on"),
+        Column("threads", True),
+        Column("median ms", True),
+        Column("95 % CI"),
+        Column("p90 ms", True),
+        Column("load ms", True),
+        Column("first ms", True),
+        Column("top-1 %", True),
+        Column("agreement %", True),
+        Column("file MB", True),
+        Column("peak MB", True),
+        Column("remarks"),
+    )
+    return Table("measurements", "Every measurement", columns, tuple(map(_measurement, runs)))
+
+
+def speedup_table(key: str, pairs: Sequence[tuple[Run, Run]]) -> Table:
+    """Each run beside its fp32 file."""
+    columns = (
+        Column("file"),
+        Column("runtime"),
+        Column("fp32 ms", True),
+        Column("ms", True),
+        Column("times as fast", True),
+        Column("95 % CI"),
+        Column("times smaller", True),
+    )
+    rows = []
+    for run, baseline in pairs:
+        ratio, low, high = speedup(run, baseline)
+        smaller = baseline.record.size_bytes / run.record.size_bytes
+        rows.append(
+            (
+                text(run.label),
+                text(run.record.runtime),
+                number(baseline.median_ms, milliseconds(baseline.median_ms or 0)),
+                number(run.median_ms, milliseconds(run.median_ms or 0)),
+                number(ratio, times(ratio)),
+                Cell(f"{low:.2f} to {high:.2f}", low),
+                number(smaller, times(smaller)),
+            )
+        )
+    return Table(key, "Against fp32, number by number", columns, tuple(rows))
+
+
+def pairs_with_fp32(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
+    """Each timed run that is not fp32, with the fp32 run of its network in the same place."""
+    return [(run, base) for run in runs if run.latency and (base := baseline_of(run, runs)) is not None]
+
+
+def _measurement(run: Run) -> tuple[Cell, ...]:
+    accuracy, record = run.accuracy, run.record
+    return (
+        text(run.label),
+        text(run.network),
+        text(record.precision or "unknown"),
+        text(f"{record.runtime} {record.runtime_version}"),
+        text(place_title(run.place)),
+        number(record.num_threads, str(record.num_threads)),
+        *(_timing(run.latency) if run.latency else [_MISSING] * _TIMING_CELLS),
+        _percentage(accuracy.top1 if accuracy else None),
+        _percentage(accuracy.agreement if accuracy else None),
+        number(record.size_bytes, megabytes(record.size_bytes)),
+        _size(run.latency.peak_memory_bytes if run.latency else None),
+        text(", ".join(_remarks(run)) or "–"),
+    )
+
+
+def _timing(latency: LatencyRecord) -> list[Cell]:
+    one = latency.latency_ms
+    low, high = one.ci95
+    return [
+        _ms(one.median),
+        Cell(f"{milliseconds(low)} to {milliseconds(high)}", low),
+        _ms(one.p90),
+        _ms(latency.load_ms),
+        _ms(latency.first_inference_ms),
+    ]
+
+
+def _ms(value: float) -> Cell:
+    return Cell(milliseconds(value), value)
+
+
+def _percentage(value: float | None) -> Cell:
+    return _MISSING if value is None else Cell(percent(value), value)
+
+
+def _size(size_bytes: int | None) -> Cell:
+    return _MISSING if size_bytes is None else Cell(megabytes(size_bytes), size_bytes)
+
+
+def _remarks(run: Run) -> list[str]:
+    return [
+        *(["noisy"] if run.latency and run.latency.noisy else []),
+        *(["random weights"] if run.is_random else []),
+        *(["emulated"] if run.record.emulated else []),
+        *([f"latest of {run.repeats}"] if run.repeats > 1 else []),
+    ]

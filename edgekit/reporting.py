@@ -1,0 +1,127 @@
+"""``edgekit report`` as a function: from results files to a page, or its like in another form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.description import describe
+from edgekit.errors import InputError
+from edgekit.files import write_atomically
+from edgekit.measure.record import AnyRecord, Model, read
+from edgekit.models import zoo
+from edgekit.models.cost import cost
+from edgekit.options import ScaleChange
+from edgekit.report import html, text
+from edgekit.report.contents import Sources, build
+from edgekit.report.document import Document
+from edgekit.report.regression import build_comparison
+from edgekit.report.runs import LayerCost, Published, Run, join
+
+__all__ = ["SUFFIXES", "ReportOptions", "ReportResult", "report"]
+
+SUFFIXES = (".html", ".md", ".csv", ".json")
+_IMAGENET_CLASSES = 1000
+_MOST_NETWORKS = 24
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What :func:`report` writes; the fields are the flags of ``edgekit report``.
+
+    ``max_drop`` are the points of top-1 that the recommended file may be behind the best; ``compare`` makes
+    a regression report of two files, the older first.
+    """
+
+    title: str = ""
+    max_drop: float = 1.0
+    compare: bool = False
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """What was written, and of how much. ``warnings`` are sentences about the input."""
+
+    path: Path
+    records: int
+    document: Document
+    warnings: tuple[str, ...] = ()
+
+
+def report(paths: Sequence[Path], output: Path, options: ReportOptions = ReportOptions()) -> ReportResult:
+    """Write the records of ``paths`` as ``output``: .html, .md, .csv or .json, by its suffix.
+
+    Raises InputError for files that hold no records of this version and for another suffix,
+    MissingExtraError where a page needs a package that is not there, and OutputError.
+    """
+    if output.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{output} has the suffix {output.suffix!r}, expected one of {', '.join(SUFFIXES)}")
+    if options.compare and len(paths) != 2:
+        raise InputError(
+            f"{len(paths)} files were given to compare, expected two: the older one, the newer one"
+        )
+    warnings: list[str] = []
+    sets = [_records(path, warnings) for path in paths]
+    records = [record for one in sets for record in one]
+    if not records:
+        raise InputError(
+            f"there are no records in {', '.join(map(str, paths)) or 'no file'}",
+            hint="edgekit benchmark model.tflite -o results.jsonl measures some",
+        )
+    runs = join(records, published_networks())
+    if options.compare:
+        for path, one in zip(paths, sets, strict=True):
+            if not one:
+                raise InputError(f"there are no records in {path}, so there is nothing to compare")
+        document = build_comparison(join(sets[0]), join(sets[1]), title=options.title)
+    else:
+        sources = Sources(published_networks(), _layers_of(runs))
+        document = build(runs, sources, title=options.title, max_drop=options.max_drop)
+    write_atomically(output, _written(output.suffix.lower(), document, records))
+    return ReportResult(output, len(records), document, tuple(warnings))
+
+
+def published_networks() -> tuple[Published, ...]:
+    """The zoo's networks whose top-1 on ImageNet is published, at the scale that it was published for."""
+    networks = []
+    for name in zoo.names():
+        entry = zoo.entry(name)
+        network = zoo.network(name)
+        if entry.published.top1 is not None and network.scale.num_classes == _IMAGENET_CLASSES:
+            costs = cost(network)
+            networks.append(Published(name, entry.family, costs.macs, costs.params, entry.published.top1))
+    return tuple(networks)
+
+
+def _records(path: Path, warnings: list[str]) -> list[AnyRecord]:
+    records = read(path)
+    lines = sum(1 for line in path.read_bytes().split(b"\n") if line.strip())
+    if lines > len(records):
+        warnings.append(f"the last line of {path} was cut short and is left out; the others are there")
+    return records
+
+
+def _layers_of(runs: Sequence[Run]) -> dict[str, tuple[LayerCost, ...]]:
+    """The layers of the zoo's networks among ``runs``, by :attr:`Run.network`; of others nothing is known."""
+    found: dict[str, tuple[LayerCost, ...]] = {}
+    for run in runs:
+        if run.network not in found and run.model.name in zoo.names() and len(found) < _MOST_NETWORKS:
+            found[run.network] = _layers(run.model)
+    return found
+
+
+def _layers(model: Model) -> tuple[LayerCost, ...]:
+    change = ScaleChange(model.width, model.depth, model.resolution)
+    return tuple(
+        LayerCost(row.name, row.op, row.activation_bytes, row.params, row.macs)
+        for row in describe(str(model.name), change).layers
+    )
+
+
+def _written(suffix: str, document: Document, records: Sequence[AnyRecord]) -> str:
+    if suffix == ".html":
+        return html.render(document)
+    if suffix == ".md":
+        return text.markdown(document)
+    return text.csv_lines(records) if suffix == ".csv" else text.json_text(document, records)
