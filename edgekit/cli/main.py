@@ -40,6 +40,7 @@ COMMANDS: dict[str, Entry] = {
     "benchmark": Entry("edgekit.cli.benchmark", "How long an inference takes, on this machine or a device."),
     "devices": Entry("edgekit.cli.devices", "Where files can be run, and whether that can be reached."),
     "profile": Entry("edgekit.cli.profile", "Where the time goes, layer by layer, against the machine's limits."),
+    "report": Entry("edgekit.cli.report", "Measurements as one page: what to ship, and every number."),
     "stages": Entry("edgekit.cli.stages", "What each stage of int8 quantization buys on a model."),
     "calibration": Entry("edgekit.cli.calibration", "Recipes of calibration images."),
     "targets": Entry("edgekit.cli.targets", "What exports can be made for."),
