@@ -65,9 +65,7 @@ def _why() -> str:
     if listed:
         operators = "; ".join(listed[1].split("\n")[:-1])
         return f"has operators that LiteRT's accelerator does not take: {operators}"
-    return (
-        "cannot run: looked for a graphics processor by LiteRT (WebGPU: Vulkan, Metal, D3D12)"
-    )
+    return "cannot run: looked for a graphics processor by LiteRT (WebGPU: Vulkan, Metal, D3D12)"
 
 
 def _onnx(provider: str, num_threads: int) -> Runtime:
