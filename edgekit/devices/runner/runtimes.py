@@ -14,7 +14,7 @@ from edgekit.devices.runner.failure import FailureError
 
 __all__ = ["PACKAGES", "RUNTIMES", "Invoke", "Runtime", "example", "import_first", "onnx_dtype", "version_of"]
 
-Invoke = Callable[[], Any]  # gives its milliseconds, where the runtime tells them itself, or None
+Invoke = Callable[[], object]  # a float is its milliseconds, where the runtime tells them itself
 Runtime = tuple[str, Any, Callable[[str], Invoke]]  # its name, version, and what loads a file
 
 
@@ -44,11 +44,7 @@ def _onnx(num_threads: int) -> Runtime:
         options.inter_op_num_threads = 1
         session = module.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         feeds = {port.name: example(port.shape, onnx_dtype(port.type)) for port in session.get_inputs()}
-
-        def invoke() -> None:
-            session.run(None, feeds)
-
-        return invoke
+        return lambda: session.run(None, feeds)
 
     return "onnx", module.__version__, load
 
