@@ -14,6 +14,7 @@ from edgekit.images import SkippedImage, class_folders, find_images, labelled_im
 from edgekit.manifest import Manifest, ManifestArtifact
 from edgekit.options import Preprocessing, TensorSpec
 from edgekit.parity import agreement, sqnr_db, top_k
+from edgekit.quantize.recipe import image_set
 from edgekit.results import Comparison, Evaluation
 
 __all__ = [
@@ -40,15 +41,17 @@ def evaluate(
     limit: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Top-1 and top-5 of an exported file on the labelled images in ``data``.
+    """Top-1 and top-5 of an exported file on the labelled images in ``data``, a folder or a recipe's name.
 
     Raises ModelFileError for a file that cannot be run, ImageError for a folder without usable labelled
     images, InputError for a label that the network does not have.
     """
     described, entry = manifest.of_artifact(Path(artifact))
     names = _class_names(described, Path(artifact).parent)
-    check_class_folders(data, names, entry.output.shape[-1])
-    images = labelled_images(data, names)[:limit]
+    folder, listed = image_set(data, described.preprocessing)
+    check_class_folders(folder, names, entry.output.shape[-1])
+    labelled = labelled_images(folder, names)
+    images = [item for item in labelled if listed is None or item[0] in listed][:limit]
     classes = dict(images)
     check_labels(classes.values(), entry.output.shape[-1])
     paths, logits = _run(Path(artifact), described, entry, classes, num_threads, progress)
@@ -70,9 +73,9 @@ def compare(
 ) -> Comparison:
     """Two exported files on the same images: how often they agree, and the logits' SQNR in dB.
 
-    ``data`` is a folder of images; where they are labelled with classes of the network, the artifact's
-    accuracy is given too. Raises InputError for files of different networks, and ModelFileError and
-    ImageError as :func:`evaluate` does.
+    ``data`` is a folder of images or a recipe's name; where they are labelled with classes of the network,
+    the artifact's accuracy is given too. Raises InputError for files of different networks, and
+    ModelFileError and ImageError as :func:`evaluate` does.
     """
     described, entry = manifest.of_artifact(Path(artifact))
     other, other_entry = manifest.of_artifact(Path(reference))
@@ -82,8 +85,9 @@ def compare(
             f"{Path(reference).name} has {expected_classes} classes, {Path(artifact).name} {num_classes}",
             hint="compare two files of the same network",
         )
-    images = find_images(data)[:limit]
-    classes = _classes_if_labelled(data, _class_names(described, Path(artifact).parent), num_classes)
+    folder, listed = image_set(data, described.preprocessing)
+    images = [path for path in find_images(folder) if listed is None or path in listed][:limit]
+    classes = _classes_if_labelled(folder, _class_names(described, Path(artifact).parent), num_classes)
     paths, logits = _run(Path(artifact), described, entry, images, num_threads, progress)
     _, expected = _run(Path(reference), other, other_entry, paths, num_threads, progress)
     top1 = top5 = None

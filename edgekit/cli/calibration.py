@@ -76,12 +76,25 @@ def _create(
     licence: Annotated[
         str, typer.Option("--licence", metavar="TEXT", help="What they may be used for.")
     ] = "not stated",
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            "--like", metavar="ARTIFACT", help="Only for networks with this exported file's preprocessing."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write a recipe of the images in a folder, with a hash of each."""
+    from edgekit import manifest
     from edgekit.quantize.recipe import create_recipe  # brings numpy, which --help does without
 
-    created = create_recipe(name, folder, samples, seed, licence=licence, description=description)
+    preprocessing = None if like is None else manifest.of_artifact(like)[0].preprocessing
+    created = create_recipe(
+        *(name, folder, samples, seed),
+        licence=licence,
+        description=description,
+        preprocessing=preprocessing,
+    )
     for image in created.skipped:
         console.warn(f"skipped {image.path}: {image.reason}")
     if json:

@@ -19,7 +19,7 @@ from edgekit import resources
 from edgekit.errors import InputError, UnknownNameError
 from edgekit.images import SkippedImage, find_images, load_pixels, normalize, stream_pixels, to_batch
 from edgekit.options import Preprocessing
-from edgekit.quantize.recipe import Recipe, load_recipe, verified_files
+from edgekit.quantize.recipe import check_preprocessing, load_recipe, verified_files
 from edgekit.quantize.sampling import spread
 from edgekit.quantize.synthetic import generate_image
 
@@ -31,6 +31,7 @@ __all__ = [
     "from_recipe",
     "open_source",
     "synthetic",
+    "with_first",
 ]
 
 PixelArray = npt.NDArray[np.uint8]
@@ -186,6 +187,28 @@ class _Generated(CalibrationData):
         return pixels if self.preprocessing.color == "RGB" else _gray(pixels)
 
 
+class _Replaced(CalibrationData):
+    """Another set whose first images are these."""
+
+    def __init__(self, data: CalibrationData, first: Sequence[PixelArray], description: str) -> None:
+        super().__init__(data.preprocessing)
+        self._data, self._first, self._description = data, tuple(first), description
+        self.is_synthetic, self.files, self.skipped = data.is_synthetic, data.files, data.skipped
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @property
+    def description(self) -> str:
+        return self._description
+
+    def held_back(self, samples: int) -> CalibrationData | None:
+        return self._data.held_back(samples)
+
+    def _load(self, index: int) -> PixelArray:
+        return self._first[index] if index < len(self._first) else self._data._pixels(index)
+
+
 def from_folder(
     folder: Path | str,
     preprocessing: Preprocessing,
@@ -215,7 +238,7 @@ def from_recipe(
     preprocessing, ImageError for files that are missing or changed.
     """
     recipe = load_recipe(name)
-    _check_preprocessing(recipe, preprocessing)
+    check_preprocessing(recipe, preprocessing)
     samples = recipe.count if samples is None else samples
     seed = recipe.seed if seed is None else seed
     if recipe.generator is not None:
@@ -229,6 +252,11 @@ def synthetic(preprocessing: Preprocessing, samples: int = 100, seed: int = 0) -
     if samples < 1 or seed < 0:
         raise InputError(f"{samples} images of seed {seed}, expected at least 1 and a seed of at least 0")
     return _Generated(preprocessing, samples, seed, start=0)
+
+
+def with_first(data: CalibrationData, first: Sequence[PixelArray], description: str) -> CalibrationData:
+    """``data`` with its first images replaced by ``first``: uint8, HWC."""
+    return _Replaced(data, first, description)
 
 
 def open_source(
@@ -252,21 +280,6 @@ def open_source(
         raise UnknownNameError("calibration folder or recipe", str(source), known)
     samples, seed = 100 if samples is None else samples, 0 if seed is None else seed
     return from_folder(source, preprocessing, samples, seed, progress)
-
-
-def _check_preprocessing(recipe: Recipe, preprocessing: Preprocessing) -> None:
-    own = recipe.preprocessing
-    if own is None or own == preprocessing:
-        return
-    differing = [
-        f"{field} {value} instead of {vars(own)[field]}"
-        for field, value in vars(preprocessing).items()
-        if value != vars(own)[field]
-    ]
-    raise InputError(
-        f"recipe {recipe.name!r} was made for another preprocessing: the network has {', '.join(differing)}",
-        hint="create a recipe for this network, or one without preprocessing",
-    )
 
 
 def _gray(pixels: PixelArray) -> PixelArray:

@@ -28,7 +28,9 @@ __all__ = [
     "CreatedRecipe",
     "Recipe",
     "RecipeFile",
+    "check_preprocessing",
     "create_recipe",
+    "image_set",
     "list_recipes",
     "load_recipe",
     "verified_files",
@@ -156,6 +158,41 @@ def verified_files(recipe: Recipe) -> list[Path]:
     _refuse(recipe, "missing", [path for path in paths if not path.is_file()])
     _refuse(recipe, "changed", [path for path, sha256 in paths.items() if _sha256(path) != sha256])
     return list(paths)
+
+
+def image_set(data: Path, preprocessing: Preprocessing) -> tuple[Path, frozenset[Path] | None]:
+    """The folder that ``data`` is, or that the recipe of that name lists, and then only those files of it.
+
+    A folder goes before a recipe of the same name. Raises what :func:`verified_files` and
+    :func:`check_preprocessing` raise, and InputError for a recipe whose images are generated.
+    """
+    is_recipe_file = data.suffix == ".toml" and data.is_file()
+    if not is_recipe_file and (data.exists() or str(data) not in resources.names("calibration")):
+        return data, None
+    recipe = load_recipe(data if is_recipe_file else str(data))
+    check_preprocessing(recipe, preprocessing)
+    if recipe.folder is None:
+        raise InputError(
+            f"the images of recipe {recipe.name} are generated, so they show no classes",
+            hint="give a folder of labelled images",
+        )
+    return Path(recipe.folder), frozenset(verified_files(recipe))
+
+
+def check_preprocessing(recipe: Recipe, preprocessing: Preprocessing) -> None:
+    """Raise InputError for a recipe that was made for networks of another preprocessing."""
+    own = recipe.preprocessing
+    if own is None or own == preprocessing:
+        return
+    differing = [
+        f"{field} {value} instead of {vars(own)[field]}"
+        for field, value in vars(preprocessing).items()
+        if value != vars(own)[field]
+    ]
+    raise InputError(
+        f"recipe {recipe.name!r} was made for another preprocessing: the network has {', '.join(differing)}",
+        hint="create a recipe for this network, or one without preprocessing",
+    )
 
 
 def _choose(

@@ -12,7 +12,8 @@ from PIL import Image
 from edgekit.errors import ImageError, InputError, OutputError, UnknownNameError
 from edgekit.options import Preprocessing
 from edgekit.quantize.calibration import DEFAULT_RECIPE, from_recipe
-from edgekit.quantize.recipe import create_recipe, list_recipes, load_recipe, verified_files
+from edgekit.quantize.recipe import create_recipe, image_set, list_recipes, load_recipe, verified_files
+from small_models import save_images
 
 SMALL = Preprocessing(resize_short_side=16, crop=16)
 
@@ -145,3 +146,21 @@ def test_a_file_that_is_no_recipe_is_refused_with_the_reason(tmp_path: Path, tex
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         load_recipe(path)
+
+
+def test_a_recipe_names_images_to_evaluate_on_too(tmp_path: Path) -> None:
+    folder = save_images(tmp_path / "images", range(6))
+    created = create_recipe("some", folder, 3, destination=tmp_path)
+    assert image_set(folder, Preprocessing()) == (folder, None)
+    found, files = image_set(created.path, Preprocessing())
+    assert found == folder.resolve()
+    assert files == frozenset(folder.resolve() / file.path for file in created.recipe.files)
+
+
+def test_a_recipe_of_another_network_or_without_photographs_evaluates_nothing(tmp_path: Path) -> None:
+    folder = save_images(tmp_path / "images", range(3))
+    bound = create_recipe("bound", folder, preprocessing=Preprocessing(crop=32), destination=tmp_path)
+    with pytest.raises(InputError, match="made for another preprocessing"):
+        image_set(bound.path, Preprocessing())
+    with pytest.raises(InputError, match="are generated, so they show no classes"):
+        image_set(Path("natural"), Preprocessing())
