@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ __all__ = ["FIRST_ROWS", "render"]
 FIRST_ROWS = 100
 """Rows of a table that are in the page from the start; the others are shown on request."""
 
+_UNIT = re.compile(r"(?<=\d) (%|ms|MB|KB|GB|points?|threads?)(?!\w)")
 _FOLDER = Path(__file__).resolve().parent / "page"
 
 
@@ -43,6 +45,7 @@ def render(document: Document) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined
     )
+    environment.filters["bound"] = _bound
     figures = [figure for section in document.sections for figure in section.figures]
     library, script = _library(), _read("report.js")
     return environment.get_template("report.html.jinja").render(
@@ -113,6 +116,11 @@ def _rows(table: Table) -> Mapping[str, Any]:
 
 def _cell(cell: Cell) -> tuple[object, ...]:
     return cell.text, cell.value, cell.share
+
+
+def _bound(sentence: str) -> str:
+    """``sentence`` with its numbers bound to their units: a line does not break between them."""
+    return _UNIT.sub("\u00a0\\1", sentence)
 
 
 def _shown(table: Table) -> str:

@@ -114,7 +114,7 @@ def roofline_chart(
         "gmacs_per_s:Q",
         title="10⁹ multiply-adds a second",
         scale=altair.Scale(type="log"),
-        axis=altair.Axis(format="~g", tickCount=5),
+        axis=altair.Axis(format="~g", values=[10.0**power for power in range(-6, 9)]),
     )
     line = (
         altair.Chart(altair.NamedData("roof"))

@@ -92,7 +92,7 @@ def _answer(pairs: Sequence[Pair], new: Sequence[Run]) -> Answer:
     return Answer(
         joined(list(dict.fromkeys(place_title(pair.new.place) for pair in pairs))[:_MOST_NAMED]) or "nowhere",
         headline,
-        f"Of {counted(len(timed), 'file')} timed before and after, {len(slower)} slower, {len(faster)} faster "
+        f"Of {counted(len(timed), 'file')} timed in both, {len(slower)} slower, {len(faster)} faster "
         f"and {len(timed) - len(slower) - len(faster)} the same within noise or {_NOTABLE:.0%}.{worst}",
         lost="; ".join(_loss(pair) for pair in pairs if _loss(pair)),
         others=tuple(f"{pair.new.label}: {pair.slower:.2f} × the time." for pair in slower[1:_MOST_NAMED]),

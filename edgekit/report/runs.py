@@ -17,10 +17,12 @@ from edgekit.measure.record import (
     Model,
     ProfileRecord,
 )
+from edgekit.options import FORMATS
 
 __all__ = ["LayerCost", "Place", "Published", "Run", "Top1", "by_place", "join", "wilson"]
 
 RANDOM = "random"
+_THIS_MACHINE = "host"
 _USUAL_RESOLUTION = 224
 _SAME_NETWORK = 1e-3
 _Z95 = 1.96
@@ -192,7 +194,12 @@ def _key(record: AnyRecord) -> tuple[object, ...]:
 
 
 def _place(record: AnyRecord) -> Place:
-    return Place(record.target or record.device, record.environment.host or "", record.emulated)
+    is_named = record.target not in (None, _THIS_MACHINE, *FORMATS)
+    return Place(
+        record.target if record.target and is_named else record.device,
+        record.environment.host or "",
+        record.emulated,
+    )
 
 
 def _labels(files: Mapping[str, AnyRecord]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import quantiles
 
+from edgekit.measure.record import LatencyRecord
 from edgekit.report import charts, theme
 from edgekit.report.document import Cell, Column, Figure, Section, Table
 from edgekit.report.runs import Run, by_place
@@ -75,7 +76,13 @@ def _distribution(index: int, here: Sequence[Run]) -> Figure:
     chart = charts.distribution_chart(rows, samples, palette=theme.PAGE)
     caption = f"{place_title(here[0].place)}, fastest first."
     return Figure(
-        f"latency-{index}", "Latency", caption, chart, table, tuple(_noise_notes(shown)), tuple(remarks)
+        f"latency-{index}",
+        "Latency",
+        caption,
+        chart,
+        table,
+        tuple(_noise_notes([(run, run.latency) for run in shown])),
+        tuple(remarks),
     )
 
 
@@ -160,7 +167,8 @@ def memory_section(runs: Sequence[Run]) -> Section:
 
 def sustained_section(runs: Sequence[Run]) -> Section:
     long = [run for run in runs if run.sustained and run.sustained.sustained]
-    rows, body, notes = [], [], []
+    rows: list[dict[str, object]] = []
+    body: list[tuple[Cell, ...]] = []
     names = _names(long)
     for run in long[: theme.SERIES]:
         turns = (run.sustained and run.sustained.sustained) or ()
@@ -175,7 +183,6 @@ def sustained_section(runs: Sequence[Run]) -> Section:
                 number(last / first, f"{last / first:.2f} ×"),
             )
         )
-        notes += _noise_notes([run])
     if not rows:
         return Section("sustained", "Over time")
     columns = (
@@ -191,7 +198,7 @@ def sustained_section(runs: Sequence[Run]) -> Section:
         "Run without a pause: heat slows processors down.",
         charts.sustained_chart(rows, palette=theme.PAGE),
         Table("sustained-table", "Over time, number by number", columns, tuple(body)),
-        tuple(notes),
+        tuple(_noise_notes([(run, run.sustained) for run in long[: theme.SERIES]])),
     )
     return Section("sustained", "Over time", figures=(figure,))
 
@@ -213,9 +220,8 @@ def _names(runs: Sequence[Run]) -> dict[int, str]:
     }
 
 
-def _noise_notes(runs: Sequence[Run]) -> list[str]:
-    timings = [(run, one) for run in runs if (one := run.latency or run.sustained) is not None]
-    noisy = [(run, one) for run, one in timings if one.noisy]
+def _noise_notes(timings: Sequence[tuple[Run, LatencyRecord | None]]) -> list[str]:
+    noisy = [(run, one) for run, one in timings if one and one.noisy]
     notes = []
     if noisy:
         labels = [run.label for run, _ in noisy]
@@ -223,6 +229,6 @@ def _noise_notes(runs: Sequence[Run]) -> list[str]:
         reasons = list(dict.fromkeys(reason for _, one in noisy for reason in one.noise))
         because = f": {'; '.join(reasons[:2])}" if reasons else ""
         notes.append(f"Noisy: {joined(labels[:4])}{others}{because}.")
-    if any(one.emulated for _, one in timings):
+    if any(run.record.emulated for run, _ in timings):
         notes.append("Emulated processors: these milliseconds are no device's latency.")
     return notes

@@ -15,6 +15,7 @@ from edgekit.report.wording import counted, joined, megabytes, milliseconds, per
 
 __all__ = ["answers", "baseline_of", "place_title", "speedup"]
 
+_LOCAL = "local"
 _MOST_OTHERS = 3
 
 
@@ -25,8 +26,10 @@ def answers(runs: Sequence[Run], max_drop: float = 1.0) -> list[Answer]:
 
 
 def place_title(place: Place) -> str:
-    host = f" on {place.host}" if place.host else ""
-    return f"{place.name}{host}{', emulated' if place.emulated else ''}"
+    """A place as a reader knows it: this machine by its own name, a device with the machine that drove it."""
+    name = place.host if place.name == _LOCAL and place.host else place.name
+    driven = f" by {place.host}" if place.host and name != place.host else ""
+    return f"{name}{driven}{', emulated' if place.emulated else ''}"
 
 
 def baseline_of(run: Run, runs: Sequence[Run]) -> Run | None:

@@ -12,7 +12,7 @@
     if (width >= NARROW) return spec;
     const config = { ...spec.config };
     config.axis = { ...config.axis, labelLimit: Math.round(width * 0.36), labelFontSize: 10.5 };
-    config.legend = { ...config.legend, columns: 2, labelLimit: Math.round(width * 0.42) };
+    config.legend = { ...config.legend, columns: 2, labelLimit: Math.round(width * 0.33) };
     return { ...spec, config };
   }
 
