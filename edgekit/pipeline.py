@@ -40,7 +40,12 @@ from edgekit.quantize import (
     quantize,
 )
 from edgekit.quantize.calibration import CalibrationData, open_source
+from edgekit.quantize.conditioning import Conditioned, condition
+from edgekit.quantize.options import check_stages
 from edgekit.quantize.overlap import shared_images
+from edgekit.quantize.plan import make_plan
+from edgekit.quantize.separate_scales import separate_scales
+from edgekit.quantize.spare import Stagger
 from edgekit.results import Artifact, ExportResult, MixedPlan, Parity
 from edgekit.target import Target, resolve
 from edgekit.verification import check_same_answers, output_step, verify_artifact
@@ -53,6 +58,7 @@ _SUFFIXES: dict[Format, str] = {"tflite": ".tflite", "onnx": ".onnx", "openvino"
 _LABELS = "labels.txt"
 _HOSTS = ("host-onnx", "host-openvino")  # targets that are this machine, as bare formats may be
 _LARGEST_SEED = 2**63 - 1  # that torch's generators take
+_CONDITIONING_IMAGES = 32  # that show which channels are large
 _HELD_BACK_INT8 = 50  # images that an int8 export is verified on
 _HELD_BACK_FLOAT = 8  # a float file differs from the network by rounding only
 
@@ -69,12 +75,15 @@ def export(
     like the network or ``max_drop`` is exceeded, OutputError when it cannot be written.
     """
     _check_numbers(options)
+    check_stages(options.skip_stages)
     targets = resolve(options.target)
     jobs = [(target.format, target.precision(options.precision)) for target in targets]
     needs_int8 = any(precision in INTEGER for _, precision in jobs)
     clock = _Clock()
     built = build_graph(model, options, progress)
     clock.seconds.update(built.seconds)
+    if needs_int8:
+        built = replace(built, graph=separate_scales(built.graph))
     gate = open_drop_gate(built, options)
     with atomic_folder(options.out_dir) as folder:
         manifest.extend(
@@ -84,9 +93,17 @@ def export(
             data = open_source(
                 options.calibration, built.preprocessing, options.samples, options.seed, progress
             )
+        if any(precision == "int8" for _, precision in jobs):
+            with clock.stage("calibrate"):
+                conditioned = _condition(built, data, options)
+            built = replace(built, graph=conditioned.model)
+        else:
+            conditioned = Conditioned(built.graph)
         emit_all = _exporter(built, jobs, options, _quantize_options(options, targets), clock, progress)
         if needs_int8:
-            made = emit_all(_observe(built, data, jobs, options, clock, progress), folder)
+            made = emit_all(
+                _observe(built, data, jobs, conditioned.staggers, options, clock, progress), folder
+            )
             plan = describe_plan(made)
             if gate is not None:
                 made, reached = reach_drop(
@@ -158,10 +175,19 @@ class _Clock:
         return {**self.seconds, "total": time.perf_counter() - self.start}
 
 
+def _condition(built: Built, data: CalibrationData, options: ExportOptions) -> Conditioned:
+    """The network in numbers that quantize better; it computes the same."""
+    plan = make_plan(built.graph, stays_float(built.graph, options))
+    plan = apply_choices(plan, options, is_wide=False)
+    images = islice(built.feeding.feed_all(data), _CONDITIONING_IMAGES)
+    return condition(built.graph, plan, images, skip=options.skip_stages)
+
+
 def _observe(
     built: Built,
     data: CalibrationData,
     jobs: Sequence[tuple[Format, Precision]],
+    staggers: Sequence[Stagger],
     options: ExportOptions,
     clock: _Clock,
     progress: Progress | None,
@@ -169,14 +195,28 @@ def _observe(
     with clock.stage("calibrate"):
         floats = stays_float(built.graph, options)
         images = built.feeding.feed_all(data)
-        observation = observe(built.graph, images, floats=floats, progress=progress, total=len(data))
+        observation = observe(
+            built.graph,
+            images,
+            floats=floats,
+            staggers=staggers,
+            carries_most=options.effort == "high",
+            progress=progress,
+            total=len(data),
+        )
         is_wide = any(precision == "int16" for _, precision in jobs)
         return replace(observation, plan=apply_choices(observation.plan, options, is_wide=is_wide))
 
 
 def _quantize_options(options: ExportOptions, targets: Sequence[Target]) -> QuantizeOptions:
     per_tensor = options.per_tensor_weights or any(target.per_tensor_weights for target in targets)
-    return QuantizeOptions(per_tensor_weights=per_tensor, reduce_range=options.reduce_range)
+    chosen = QuantizeOptions(
+        per_tensor_weights=per_tensor,
+        reduce_range=options.reduce_range,
+        effort=options.effort,
+        seed=options.seed,
+    )
+    return chosen.without(options.skip_stages)
 
 
 def _processor_warnings(options: ExportOptions, targets: Sequence[Target]) -> list[str]:

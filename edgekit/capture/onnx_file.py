@@ -116,6 +116,8 @@ def _require_model(proto: onnx.ModelProto, file: Path) -> None:
 def _require_supported(graph: onnx.GraphProto) -> None:
     """Refuse what no pass could express, before anything else reads the nodes."""
     for node in graph.node:
+        if not all(isinstance(name, str) for name in (node.name, node.op_type, *node.input, *node.output)):
+            raise ModelFileError("the names of a node are not text: the file is damaged", hint=_AGAIN)
         where = f"node {node.name or node.output[0] if node.output else node.name!r} ({node.op_type})"
         if node.op_type in _CONTROL_FLOW:
             raise UnsupportedError(

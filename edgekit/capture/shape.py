@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import onnx_ir as ir
@@ -9,6 +10,8 @@ import onnx_ir as ir
 from edgekit.errors import InputError, UnsupportedError
 
 __all__ = ["fix_input_shapes"]
+
+_MOST_ELEMENTS = 2**31 - 1
 
 
 def fix_input_shapes(
@@ -37,6 +40,10 @@ def fix_input_shapes(
                 f"input {value.name!r} has shape {value.shape}, expected a batch dimension"
             )
         rest = _static(value, resolution) if inputs is None else _given(value, inputs[index])
+        if math.prod(rest) > _MOST_ELEMENTS:
+            raise UnsupportedError(
+                f"input {value.name!r} has shape {value.shape}, more numbers than fit a tensor"
+            )
         value.shape = ir.Shape([1, *rest])
 
 

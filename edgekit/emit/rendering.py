@@ -90,7 +90,7 @@ def _float_names(model: ir.Model) -> frozenset[str]:
             }
     for node in model.graph:
         if node.op_type == "Cast" and node.outputs[0].name in names:
-            names.update(value.name for value in node.inputs if value is not None)
+            names.update((node.name, *(value.name for value in node.inputs if value is not None)))
     return frozenset(name for name in names if name)
 
 
@@ -172,8 +172,9 @@ def _stored_values(model: ir.Model) -> list[ir.Value]:
 
 
 def _parameters(node: ir.Node) -> Sequence[ir.Value | None]:
-    """Constants that say how to compute, not what with: scales, zero points, clamp bounds."""
-    return node.inputs[1:] if node.op_type in ("QuantizeLinear", "DequantizeLinear", "Clip") else ()
+    """Constants that say how to compute, not what with: scales, zero points, bounds, factors, fill values."""
+    takes = ("QuantizeLinear", "DequantizeLinear", "Clip", "Pad", "Resize")
+    return node.inputs[1:] if node.op_type in takes else ()
 
 
 def _is_notation(value: ir.Value) -> bool:

@@ -187,6 +187,8 @@ YOUNGER: dict[str, int] = {"Gelu": 20, "Mish": 18, "Swish": 24}
 """Operators that came after :data:`OPSET`, with the opset of a graph that has one; the others mean the same
 in both."""
 
+_MOST_ELEMENTS = 2**31 - 1
+
 _FUSABLE = frozenset({"Relu", "Clip"})
 
 
@@ -246,6 +248,10 @@ def infer_types(node: ir.Node) -> None:
     if len(found) != len(node.outputs) or min((min(shape, default=0) for shape in found), default=0) < 0:
         raise UnsupportedError(
             f"node {node.name!r} ({node.op_type}) has {len(node.outputs)} outputs of shapes {list(found)}"
+        )
+    if any(math.prod(shape) > _MOST_ELEMENTS for shape in found):
+        raise UnsupportedError(
+            f"node {node.name!r} ({node.op_type}) makes {list(found)}, more numbers than any format can index"
         )
     for value, shape in zip(node.outputs, found, strict=True):
         set_type(value, shape, dtype)

@@ -59,7 +59,9 @@ def _insert_pairs(
     nodes: Mapping[str, ir.Node],
     params: Mapping[str, ActivationParams],
 ) -> None:
-    """The value's own pair, then one for its readers of each other width."""
+    """The value's own pair, then one for its readers of each other width; indices have none."""
+    if value.dtype != ir.DataType.FLOAT:
+        return
     own = plan.precisions[name]
     readers: dict[LayerPrecision, list[ir.Node]] = {}
     for layer in plan.layers:

@@ -212,7 +212,9 @@ class Lowering:
         return self.program.add_constant(name, array)
 
     def integers(self, *values: int) -> int:
-        """A constant int32 vector, such as axes or a shape."""
+        """A constant int32 vector, such as axes or a shape; UnsupportedError for numbers beyond int32."""
+        if any(not -(2**31) <= value < 2**31 for value in values):
+            raise UnsupportedError(f"sizes {list(values)} are larger than TFLite can index")
         return self.program.add_constant(
             f"constant.{'_'.join(map(str, values))}", np.asarray(values, np.int32)
         )

@@ -66,8 +66,9 @@ def _merge(node: ir.Node) -> bool:
     perm = [first[axis] for axis in second]
     source = required(inner, 0)
     is_identity = perm == sorted(perm)
-    if is_identity and node.outputs[0].is_graph_output():
-        return False  # a graph's output must be computed by a node
+    is_given = source.producer() is None or source.is_graph_output()
+    if is_identity and node.outputs[0].is_graph_output() and is_given:
+        return False  # a graph's output is computed by a node, for it alone
     replace_node(node, source if is_identity else add_before(node, "Transpose", [source], {"perm": perm}))
     return True
 
