@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from edgekit.emit import EmitOptions, emit
 from edgekit.graph.values import shape_of
 from edgekit.models import zoo
 from edgekit.models.network import Network
-from edgekit.options import ExportOptions, Format, Precision, ScaleChange
-from edgekit.quantize import QuantizeOptions, observe, quantize
+from edgekit.options import INTEGER, ExportOptions, Format, Precision, ScaleChange
+from edgekit.quantize import Observation, QuantizeOptions, observe, quantize
+from edgekit.quantize.precision import with_precisions
 
 __all__ = ["make_trial"]
 
@@ -38,10 +40,10 @@ def make_trial(
     weights = "random" if model in zoo.names() else "auto"
     built = build_graph(model, ExportOptions(weights=weights, scale=scale))
     graph, name = built.graph, built.model.name
-    if precision == "int8":
+    if precision in INTEGER:
         shape = shape_of(graph.graph.inputs[0])
         image = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-        graph = quantize(graph, observe(graph, [image]), _QUICK).model
+        graph = quantize(graph, _in_width(observe(graph, [image]), precision), _QUICK).model
     path = folder / f"{name}_{precision}{_SUFFIXES[format_]}"
     options = EmitOptions(
         precision=precision,
@@ -54,3 +56,11 @@ def make_trial(
     )
     emit(graph, path, format_, options)
     return path
+
+
+def _in_width(observation: Observation, precision: Precision) -> Observation:
+    """Every layer with int16 activations where that is the precision."""
+    if precision != "int16":
+        return observation
+    names = (layer.name for layer in observation.plan.layers)
+    return replace(observation, plan=with_precisions(observation.plan, dict.fromkeys(names, "int16")))

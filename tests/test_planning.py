@@ -11,7 +11,7 @@ import onnx_ir as ir
 import pytest
 
 import edgekit
-from edgekit import planning
+from edgekit import pipeline, planning
 from edgekit.building import build_graph
 from edgekit.cli.main import main
 from edgekit.errors import CheckError, UnknownNameError, UnsupportedError
@@ -20,6 +20,7 @@ from edgekit.images import find_images, load_image, to_batch
 from edgekit.measure.timing import Timing
 from edgekit.options import FORMATS, ExportOptions
 from edgekit.results import ExportResult
+from edgekit.target import Target
 from outliers import RUINED, ruined_network
 from small_models import save_images
 
@@ -185,3 +186,53 @@ def test_a_failure_is_the_checks_own(model: str, photos: Path, options: ExportOp
     with pytest.raises(CheckError, match="layers kept float"):
         edgekit.export(model, change(options, target="onnx", max_drop=-101.0, data=photos), progress)
     assert {"sensitivity", "quantize", "max-drop"} <= set(heard)
+
+
+def test_a_target_can_demand_one_scale_for_each_tensor(
+    model: str, options: ExportOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demanding = Target(name="npu", kind="npu", format="tflite", precisions=("int8",), per_tensor_weights=True)
+    monkeypatch.setattr(pipeline, "resolve", lambda name: (demanding,))
+    (demanded,) = edgekit.export(model, change(options, out_dir=options.out_dir / "demanded")).artifacts
+    monkeypatch.undo()
+    chosen = change(options, target="tflite", per_tensor_weights=True, out_dir=options.out_dir / "chosen")
+    (asked,) = edgekit.export(model, chosen).artifacts
+    (usual,) = edgekit.export(model, change(options, target="tflite")).artifacts
+    assert demanded.path.read_bytes() == asked.path.read_bytes()
+    assert asked.size_bytes < usual.size_bytes  # by the scales of all channels but one
+
+
+def test_a_processor_without_vnni_is_warned_of(
+    model: str, options: ExportOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "read_cpuinfo", lambda: "flags : sse2 avx2\n")
+    asked: dict[str, dict[str, object]] = {
+        "onnx": {"target": "onnx"},
+        "host": {"target": "host-openvino"},
+        "tflite": {"target": "tflite"},
+        "float": {"target": "onnx", "precision": "fp32"},
+        "reduced": {"target": "onnx", "reduce_range": True},
+    }
+    results = {
+        name: edgekit.export(model, change(options, out_dir=options.out_dir / name, **more)).warnings
+        for name, more in asked.items()
+    }
+    warned = {
+        name for name, warnings in results.items() if any("--reduce-range" in text for text in warnings)
+    }
+    assert warned == {"onnx", "host"}
+
+
+def test_reduced_weights_reach_the_file(model: str, options: ExportOptions) -> None:
+    for reduce_range, limit in ((True, 64), (False, 127)):
+        folder = options.out_dir / str(reduce_range)
+        chosen = change(options, target="onnx", reduce_range=reduce_range, out_dir=folder)
+        (artifact,) = edgekit.export(model, chosen).artifacts
+        stored = ir.load(artifact.path).graph.initializers.values()
+        peaks = [
+            int(np.abs(value.const_value.numpy().astype(np.int32)).max())
+            for value in stored
+            if value.const_value is not None and value.const_value.dtype == ir.DataType.INT8
+            if value.const_value.size > 8  # not the zero points
+        ]
+        assert max(peaks) == limit

@@ -77,19 +77,21 @@ class TfliteFile:
     def precision(self) -> Precision:
         """What the weights are stored as, judged by the operators that have some."""
         kinds = {self._kind(operator) for operator in self.operators if operator.code in _WEIGHTED}
-        order: tuple[Precision, ...] = ("int8", "dynamic", "fp16")
+        order: tuple[Precision, ...] = ("int8", "int16", "dynamic", "weight-only", "fp16")
         return next((kind for kind in order if kind in kinds), "fp32")
 
     def _kind(self, operator: FileOperator) -> Precision:
         source, weights = (self.tensors[index].dtype for index in operator.inputs[:2])
         if weights in {"int8", "int4"}:
-            return "dynamic" if source == "float32" else "int8"
-        return "fp16" if self._is_widened(operator.inputs[1]) else "fp32"
+            kinds: dict[str, Precision] = {"float32": "dynamic", "int16": "int16"}
+            return kinds.get(source, "int8")
+        widened: dict[str, Precision] = {"float16": "fp16", "int8": "weight-only"}
+        return widened.get(self._widened_from(operator.inputs[1]), "fp32")
 
-    def _is_widened(self, tensor: int) -> bool:
-        """Whether a float32 tensor comes from float16 constants at run time."""
+    def _widened_from(self, tensor: int) -> str:
+        """The dtype of the constants that a float32 tensor is made of at run time; empty for none."""
         makers = (one for one in self.operators if tensor in one.outputs and one.code == "DEQUANTIZE")
-        return any(self.tensors[one.inputs[0]].dtype == "float16" for one in makers)
+        return next((self.tensors[one.inputs[0]].dtype for one in makers), "")
 
 
 def read(path: Path | str) -> TfliteFile:

@@ -23,6 +23,8 @@ CASES: list[tuple[Format, Precision, float]] = [
     ("tflite", "fp16", 0.005),
     ("tflite", "int8", 0.03),
     ("tflite", "dynamic", 0.05),
+    ("tflite", "weight-only", 0.05),
+    ("tflite", "int16", 0.05),
     ("onnx", "fp32", 0.005),
     ("onnx", "int8", 0.03),
 ]
