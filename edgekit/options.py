@@ -14,6 +14,7 @@ __all__ = [
     "INTEGER",
     "IO_TYPES",
     "PRECISIONS",
+    "Effort",
     "ElementType",
     "ExportOptions",
     "Format",
@@ -29,6 +30,7 @@ __all__ = [
 Format = Literal["tflite", "onnx", "openvino"]
 Precision = Literal["fp32", "fp16", "int8", "dynamic", "weight-only", "int16"]
 IoType = Literal["float32", "int8", "uint8"]
+Effort = Literal["default", "high"]
 ElementType = Literal["float32", "int8", "uint8", "int64"]
 Layout = Literal["NCHW", "NHWC", "NC"]
 
@@ -135,6 +137,9 @@ class ExportOptions:
     ``per_tensor_weights`` gives each tensor of weights one scale, as targets that demand it do by themselves;
     ``reduce_range`` keeps weights within ±64 for x86 processors without VNNI, which saturate otherwise.
 
+    ``effort`` ``"high"`` spends minutes, and torch, on int8 weights, biases and steps that are learned.
+    ``skip_stages`` switches stages of the quantizer off, by the names that ``edgekit stages`` prints.
+
     ``keep_float`` and ``keep_int16`` name layers of an int8 export that stay float, or take int16
     activations (TFLite only): names as ``edgekit describe`` shows them, or patterns with ``*`` and ``?``.
 
@@ -162,4 +167,6 @@ class ExportOptions:
     time_plan: bool = True
     per_tensor_weights: bool = False
     reduce_range: bool = False
+    effort: Effort = "default"
+    skip_stages: tuple[str, ...] = ()
     force: bool = False

@@ -28,7 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"models", "capture", "quantize", "emit", "report", "measure", "micro", "profilers"}),
     frozenset({"source", "evaluation", "feeding", "operators", "search", "limits"}),
     frozenset({"building", "verification", "deployment", "recording"}),
-    frozenset({"gates", "trial", "diagnosis", "calibration_curve", "benchmarking"}),
+    frozenset({"gates", "trial", "diagnosis", "calibration_curve", "benchmarking", "stages"}),
     frozenset({"planning"}),
     frozenset({"checking", "description", "doctor", "pipeline", "scaling"}),
     frozenset({"sweep", "measured_scaling", "profiling"}),
@@ -38,7 +38,7 @@ LAYERS: tuple[frozenset[str], ...] = (
 """Components from the bottom up. Each imports those below its layer, and itself, and no sibling."""
 
 OWNERS: dict[str, tuple[str, ...]] = {
-    "torch": ("models.module", "models.leaves", "models.weights", "capture"),
+    "torch": ("models.module", "models.leaves", "models.weights", "capture", "quantize.torch_graph"),
     "onnxruntime": ("runtimes.onnx", "runtimes.onnx_coverage", "graph.run"),
     "openvino": ("runtimes.openvino", "emit.openvino"),
     "ai_edge_litert": (

@@ -23,7 +23,7 @@ from edgekit.cli.arguments import (
 from edgekit.cli.console import Column
 from edgekit.cli.progress import watch
 from edgekit.errors import InputError
-from edgekit.options import ExportOptions, IoType, Precision, ScaleChange
+from edgekit.options import Effort, ExportOptions, IoType, Precision, ScaleChange
 from edgekit.results import ExportResult, MixedPlan, PlanCost
 
 __all__ = ["app"]
@@ -139,6 +139,17 @@ def _export(
     reduce_range: Annotated[
         bool, typer.Option("--reduce-range", help="Int8 weights within ±64, for x86 processors without VNNI.")
     ] = False,
+    effort: Annotated[
+        Effort, typer.Option("--effort", help="high: int8 that is learned, in minutes and with torch.")
+    ] = _DEFAULTS.effort,
+    skip_stage: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--skip-stage",
+            metavar="STAGE",
+            help="Leave a stage of the quantizer out, as `edgekit stages` names them; repeatable.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make files of a model, each checked against the fp32 network in its own runtime.
@@ -164,6 +175,8 @@ def _export(
         time_plan=time_plan,
         per_tensor_weights=per_tensor_weights,
         reduce_range=reduce_range,
+        effort=effort,
+        skip_stages=tuple(skip_stage or ()),
         force=force,
     )
     with watch() as progress:

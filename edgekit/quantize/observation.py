@@ -15,14 +15,17 @@ from edgekit.graph.values import shape_of
 from edgekit.quantize.arithmetic import FloatArray
 from edgekit.quantize.observers import Observer
 from edgekit.quantize.plan import Layer, Plan, make_plan
+from edgekit.quantize.spare import Stagger
 
 __all__ = ["Observation", "observe"]
 
 Progress = Callable[[str, int, int], None]
 
 _OBSERVED_BYTES = 64 << 20  # of the outputs of layers that run, and are kept, together
-_CARRIED_BYTES = 112 << 20  # of the largest layer's float output over all images carried along
-_CARRIED_IMAGES = (8, 16)
+_CARRIED_BYTES = 160 << 20  # of the largest layer's float output over all images carried along
+_CARRIED_IMAGES = (8, 32)
+_MOST_CARRIED_BYTES = 512 << 20
+_MOST_CARRIED_IMAGES = (8, 128)
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,14 @@ class Observation:
     """What calibration saw of a graph: the distribution of every quantized value, and some images.
 
     ``carried`` are the images that go through the network again while it is quantized, float32 NCHW.
+    ``staggers`` come from conditioning the graph, if it was (:mod:`edgekit.quantize.conditioning`).
     """
 
     plan: Plan
     observers: Mapping[str, Observer]
     carried: FloatArray
     images: int
+    staggers: tuple[Stagger, ...] = ()
 
 
 def observe(
@@ -43,6 +48,8 @@ def observe(
     images: Iterable[FloatArray],
     *,
     floats: Collection[str] = (),
+    staggers: Collection[Stagger] = (),
+    carries_most: bool = False,
     progress: Progress | None = None,
     total: int = 0,
 ) -> Observation:
@@ -50,6 +57,7 @@ def observe(
 
     Statistics stream: memory does not grow with the number of images, and of a large network only a few
     layers' outputs are held at a time. ``floats`` are layers that stay float: they need no integer form.
+    ``carries_most`` carries on as many images as a fixed memory holds, instead of a few: for high effort.
     ``total`` is only for ``progress``.
     Raises :class:`~edgekit.errors.UnsupportedError` for an operator without an integer form and
     :class:`~edgekit.errors.InputError` for no images or activations that are not finite.
@@ -58,7 +66,7 @@ def observe(
     sizes = _sizes_bytes(model, plan)
     observers = {name: Observer(name) for name in plan.values}
     stretches = list(_stretches(model, plan, sizes))
-    limit = int(np.clip(_CARRIED_BYTES // max(sizes.values()), *_CARRIED_IMAGES))
+    limit = _carried_images(max(sizes.values()), carries_most)
     carried: list[FloatArray] = []
     count = 0
     for count, image in enumerate(images, 1):
@@ -69,7 +77,13 @@ def observe(
             progress("calibrate", count, total)
     if not carried:
         raise InputError("no calibration image was given", hint="give a folder with at least one image")
-    return Observation(plan, observers, np.concatenate(carried), count)
+    return Observation(plan, observers, np.concatenate(carried), count, tuple(staggers))
+
+
+def _carried_images(largest_bytes: int, carries_most: bool) -> int:
+    if carries_most:
+        return int(np.clip(_MOST_CARRIED_BYTES // largest_bytes, *_MOST_CARRIED_IMAGES))
+    return int(np.clip(_CARRIED_BYTES // largest_bytes, *_CARRIED_IMAGES))
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
+from edgekit.errors import UnknownNameError
 from edgekit.quantize.arithmetic import REDUCED_WEIGHT_MAX, WEIGHT_MAX
 from edgekit.quantize.ranges import RangeMethod
 
-__all__ = ["QuantizeOptions", "Rounding"]
+__all__ = ["CONDITIONING", "STAGES", "QuantizeOptions", "Rounding", "check_stages"]
 
 Rounding = Literal["nearest", "compensated"]
+
+STAGES: dict[str, str] = {
+    "spare-channels": "dead channels carry a second, staggered copy of those whose rounding is heard most",
+    "absorb-biases": "channels of linear layers are centered, the offset moves into the next bias",
+    "equalize": "channels that share a scale get like ranges",
+    "range-choice": "activation ranges give up rare extremes for a finer step",
+    "weight-scales": "each depthwise filter has the scale of least output error",
+    "compensated-rounding": "the rounding error of a weight is absorbed by those not yet rounded",
+    "bias-correction": "each layer's mean output is moved back to the fp32 network's",
+}
+"""The stages of the default mode in their order, each with what it does in a sentence."""
+
+CONDITIONING = frozenset({"spare-channels", "absorb-biases", "equalize"})
+"""Stages that change the fp32 graph, but not its function, before it is calibrated."""
+
+_WITHOUT: dict[str, dict[str, Any]] = {
+    "range-choice": {"ranges": "minmax"},
+    "weight-scales": {"weight_scales": "largest"},
+    "compensated-rounding": {"rounding": "nearest"},
+    "bias-correction": {"bias_correction": False},
+}
 
 
 @dataclass(frozen=True)
@@ -22,22 +45,43 @@ class QuantizeOptions:
     on EfficientNet-Lite0 it was the best or nearly so for real and for generated ones.
     ``rounding`` of weights is to ``nearest`` or ``compensated``: each weight's rounding error is absorbed
     by those not yet rounded.
+    ``weight_scales`` is the scale of each channel: that of its ``largest`` weight, or the one of least
+    output ``error`` where rounding is compensated.
     ``bias_correction`` makes each layer's mean output equal to the fp32 network's, layer after layer.
     ``per_channel_linear`` gives a fully-connected layer one scale per output, which runtimes before
     2021 do not take.
     ``per_tensor_weights`` gives every layer one weight scale, for accelerators that know no other.
     ``reduce_range`` keeps weights within ±64, so that the sum of two products with 8-bit activations fits
     int16: x86 processors without VNNI saturate it there. It costs one of the weights' bits.
+    ``effort`` ``"high"`` learns on top of all stages, in minutes and with torch, by ``seed``: see
+    :mod:`edgekit.quantize.learning`.
     """
 
     ranges: RangeMethod | Literal["auto"] = "percentile"
     rounding: Rounding = "compensated"
+    weight_scales: Literal["largest", "error"] = "error"
     bias_correction: bool = True
     per_channel_linear: bool = True
     per_tensor_weights: bool = False
     reduce_range: bool = False
+    effort: Literal["default", "high"] = "default"
+    seed: int = 0
+
+    def without(self, stages: Iterable[str]) -> QuantizeOptions:
+        """These options with stages of :data:`STAGES` switched off."""
+        changes: dict[str, Any] = {}
+        for stage in stages:
+            changes.update(_WITHOUT.get(stage, {}))
+        return replace(self, **changes)
 
     @property
     def weight_limit(self) -> int:
         """Largest magnitude of a weight's integer."""
         return REDUCED_WEIGHT_MAX if self.reduce_range else WEIGHT_MAX
+
+
+def check_stages(names: Iterable[str]) -> None:
+    """Raise :class:`UnknownNameError`, with the nearest names, for one that is no stage's."""
+    for name in names:
+        if name not in STAGES:
+            raise UnknownNameError("stage", name, STAGES)

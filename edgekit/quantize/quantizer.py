@@ -17,6 +17,7 @@ from edgekit.quantize.ranges import METHODS, RangeMethod, choose_params
 from edgekit.quantize.reference import run_reference
 from edgekit.quantize.rewrite import rewrite
 from edgekit.quantize.sequential import quantize_constants
+from edgekit.quantize.spare import staggered
 
 __all__ = ["QuantizationReport", "QuantizationResult", "quantize"]
 
@@ -32,7 +33,8 @@ class QuantizationReport:
 
     ``ranges`` is the method of all activation ranges; ``trial_sqnr_db`` the logits' SQNR in dB of each
     method that was tried, on a few images; ``sqnr_db`` that of the result on the carried images, which
-    the quantizer has seen: a sanity check, not a measure of quality.
+    the quantizer has seen: a sanity check, not a measure of quality. ``learned_blocks`` is the number of
+    blocks that high effort improved.
     """
 
     ranges: RangeMethod
@@ -40,6 +42,7 @@ class QuantizationReport:
     sqnr_db: float
     images: int
     carried_images: int
+    learned_blocks: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,13 +82,22 @@ def _quantize(
     ranges, scores = _choose_ranges(model, observation, options, input_params)
     params = _params(observation, ranges, input_params)
     reference = run_reference(model, plan, carried)
-    constants, logits = quantize_constants(model, plan, params, carried, reference.means, options, progress)
+    means = staggered(reference.means, plan, params, observation.staggers)
+    constants, logits = quantize_constants(model, plan, params, carried, means, options, progress)
+    learned = None
+    if options.effort == "high":
+        from edgekit.quantize.learning import learn
+
+        learned = learn(model, plan, params, constants, carried, seed=options.seed, progress=progress)
+        params, constants = dict(learned.params), learned.constants
+        logits = learned.logits
     report = QuantizationReport(
         ranges=ranges,
         trial_sqnr_db=scores,
         sqnr_db=_sqnr_db(reference.logits, logits),
         images=observation.images,
         carried_images=len(carried),
+        learned_blocks=0 if learned is None else learned.kept,
     )
     return QuantizationResult(rewrite(model, plan, params, constants), report)
 
@@ -105,7 +117,8 @@ def _choose_ranges(
     scores: dict[RangeMethod, float] = {}
     for method in METHODS:
         params = _params(observation, method, input_params)
-        _, logits = quantize_constants(model, plan, params, images, reference.means, quick)
+        means = staggered(reference.means, plan, params, observation.staggers)
+        _, logits = quantize_constants(model, plan, params, images, means, quick)
         scores[method] = _sqnr_db(reference.logits, logits)
     return max(scores, key=lambda method: scores[method]), scores
 
@@ -124,6 +137,8 @@ def _params(
         if input_params is not None and plan.input in group:
             shared = _with_input(shared, input_params, is_alone=len(plan.sources(i)) == 1)
         params.update(dict.fromkeys(group, shared))
+    for name, curve in curves_of(plan).items():
+        params[name] = fit_curve(observation.observers[name], curve, params[name])
     return params
 
 
@@ -132,5 +147,3 @@ def _with_input(chosen: ActivationParams, given: ActivationParams, *, is_alone: 
     if is_alone:
         return given
     return activation_params(min(chosen.low, given.low), max(chosen.high, given.high))
-    for name, curve in curves_of(plan).items():
-        params[name] = fit_curve(observation.observers[name], curve, params[name])

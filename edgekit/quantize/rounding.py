@@ -14,9 +14,11 @@ import numpy.typing as npt
 
 from edgekit.quantize.arithmetic import WEIGHT_MAX, FloatArray, Int8Array
 
-__all__ = ["round_compensated", "second_moments"]
+__all__ = ["round_best", "round_compensated", "second_moments"]
 
 _DAMPING = 0.01  # of the mean second moment: keeps directions that calibration never saw in place
+_SCALES = np.linspace(1, 1.15, 24, dtype=np.float32)  # times the smallest scale, that are tried
+_FEW = 64  # weights of an output up to which the scale decides much: errors of more even out
 _BLOCK = 64  # inputs whose errors are passed on one by one; to the ones behind, by one product of matrices
 
 
@@ -60,6 +62,26 @@ def round_compensated(weight: FloatArray, scale: FloatArray, moments: FloatArray
     back = np.argsort(order, axis=1)
     restored: Int8Array = np.take_along_axis(integers, back[:, :, None], axis=1).transpose(0, 2, 1)
     return restored
+
+
+def round_best(weight: FloatArray, scale: FloatArray, moments: FloatArray) -> tuple[Int8Array, FloatArray]:
+    """:func:`round_compensated` at the scale of least output error for each row, and those scales.
+
+    Scales from ``scale`` up, so that nothing is clipped. With the few weights of a depthwise filter one
+    scale suits them far better than another; with many the first is as good as any, and is kept.
+    """
+    if weight.shape[2] > _FEW:
+        return round_compensated(weight, scale, moments), scale
+    groups, outputs, size = weight.shape
+    tried = scale[:, :, None] * _SCALES
+    repeated = np.repeat(weight, len(_SCALES), axis=1)
+    integers = round_compensated(repeated, tried.reshape(groups, -1), moments)
+    errors = repeated - integers * tried.reshape(groups, -1, 1)
+    heard = np.einsum("gok,gkl,gol->go", errors, moments, errors, optimize=True)
+    best = heard.reshape(groups, outputs, -1).argmin(axis=2)[:, :, None]
+    shaped = integers.reshape(groups, outputs, len(_SCALES), size)
+    chosen: Int8Array = np.take_along_axis(shaped, best[..., None], axis=2)[:, :, 0]
+    return chosen, np.take_along_axis(tried, best, axis=2)[:, :, 0]
 
 
 def _round_block(

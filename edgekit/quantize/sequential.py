@@ -38,7 +38,7 @@ from edgekit.quantize.options import QuantizeOptions
 from edgekit.quantize.patches import sample_patches
 from edgekit.quantize.plan import Layer, Plan
 from edgekit.quantize.reference import chunks
-from edgekit.quantize.rounding import round_compensated, second_moments
+from edgekit.quantize.rounding import round_best, round_compensated, second_moments
 
 __all__ = ["Constants", "quantize_constants"]
 
@@ -147,8 +147,8 @@ class _Walk:
         weight, bias = self._array(layer, 1), self._array(layer, 2)
         scale = self._weight_scale(layer, weight, bias, source)
         limit = self._options.weight_limit
-        integers = self._round(layer, weight, scale, inputs, source).clip(-limit, limit)
-        self._set(layer, 1, integers, scale)
+        integers, scale = self._round(layer, weight, scale, inputs, source)
+        self._set(layer, 1, integers.clip(-limit, limit), scale)
         raw = _joined(len(inputs), self._raw(layer, state))
         mean, steps = self._means.get(layer.raw), bias_scale(source.scale, scale)
         corrected = bias if mean is None else bias + (mean - _channel_mean(raw))
@@ -199,19 +199,23 @@ class _Walk:
         scale: FloatArray,
         inputs: IntArray,
         source: ActivationParams,
-    ) -> Int8Array:
+    ) -> tuple[Int8Array, FloatArray]:
+        """The weight's integers, and the scale that they take."""
         if self._options.rounding == "nearest":
-            return quantize_weight(weight, scale)
+            return quantize_weight(weight, scale), scale
         node = self._nodes[layer.name]
         groups = node.attributes.get_int("group", 1)
         rows = weight.reshape(groups, weight.shape[0] // groups, -1)
         wanted = min(max(_ROWS_PER_INPUT * rows.shape[2], _MIN_ROWS), _MAX_ROWS)
         patches = sample_patches(node, inputs, source, wanted, _SEED)
         if patches.shape[1] < rows.shape[2]:  # too few to know how the inputs go together
-            return quantize_weight(weight, scale)
+            return quantize_weight(weight, scale), scale
         moments = second_moments(patches, centered=self._options.bias_correction)
         scales = np.broadcast_to(scale, weight.shape[:1]).reshape(groups, -1)
-        return round_compensated(rows, scales, moments).reshape(weight.shape)
+        if self._options.weight_scales == "largest" or scale.ndim == 0:
+            return round_compensated(rows, scales, moments).reshape(weight.shape), scale
+        integers, chosen = round_best(rows, scales, moments)
+        return integers.reshape(weight.shape), chosen.reshape(-1)
 
     def _quantized(self, layer: Layer, raw: Iterable[FloatArray]) -> Iterator[IntArray]:
         """Outputs behind the fused clamp, beyond which a range shared with other values may reach."""

@@ -6,7 +6,6 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from edgekit.errors import UnsupportedError
 from edgekit.graph import qdq
 from edgekit.graph.run import GraphRunner
 from edgekit.graph.verify import verify
@@ -63,7 +62,8 @@ def test_small_networks_lose_little_on_images_never_seen(name: str, ranges: str)
     model = network(name)
     result = quantized(model, pictures(*SHAPE, count=40), ranges=ranges)
     images = pictures(*SHAPE, count=20, seed=1)
-    assert sqnr_db(run(model, images), run(result.model, images)) > 30
+    least = 20 if ranges == "entropy" else 30  # it keeps what is frequent, not what is large
+    assert sqnr_db(run(model, images), run(result.model, images)) > least
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -148,7 +148,8 @@ def test_given_parameters_do_not_clip_what_is_joined_with_the_input(ranges: Rang
     observation = observe(model, images)
     params = params_of(quantize(model, observation, QuantizeOptions(ranges), input_params=given).model)
     assert len(set(params.values())) == 1
-    assert params["image"].high >= (40 if ranges == "mse" else 0.99 * 50 * images.max())
+    least = {"mse": 40, "entropy": 25}.get(ranges, 0.99 * 50 * images.max())
+    assert params["image"].high >= least
     assert params["image"].low <= given.low
 
 
@@ -187,7 +188,14 @@ def test_bias_correction_brings_logits_nearer(rounding: str) -> None:
     model = network("plain")
     smooth = (np.cumsum(np.cumsum(pictures(*SHAPE, count=16), axis=3), axis=4) / 24).astype(np.float32)
     without, corrected = (
-        quantized(model, smooth, ranges="minmax", rounding=rounding, bias_correction=correction).report
+        quantized(
+            model,
+            smooth,
+            ranges="minmax",
+            rounding=rounding,
+            weight_scales="largest",
+            bias_correction=correction,
+        ).report
         for correction in (False, True)
     )
     assert corrected.sqnr_db > without.sqnr_db + 1
@@ -201,14 +209,3 @@ def test_a_quantized_graph_is_canonical() -> None:
         node.name = "classifier" if node.op_type == "Gemm" else node.name
     verify(model)
     verify(quantized(model, pictures(*SHAPE)).model)
-
-
-def test_an_operator_without_integer_form_is_refused_before_calibration() -> None:
-    b = GraphBuilder([1, *SHAPE])
-    model = b.model(b.op("Erf", b.image))
-
-    def never() -> FloatArray:
-        raise AssertionError("images were asked for")
-
-    with pytest.raises(UnsupportedError, match="Erf of node 'logits'"):
-        observe(model, (never() for _ in range(1)))
