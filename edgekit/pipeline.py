@@ -44,6 +44,7 @@ from edgekit.quantize.conditioning import Conditioned, condition
 from edgekit.quantize.options import check_stages
 from edgekit.quantize.overlap import shared_images
 from edgekit.quantize.plan import make_plan
+from edgekit.quantize.separate_scales import separate_scales
 from edgekit.quantize.spare import Stagger
 from edgekit.results import Artifact, ExportResult, MixedPlan, Parity
 from edgekit.target import Target, resolve
@@ -81,6 +82,8 @@ def export(
     clock = _Clock()
     built = build_graph(model, options, progress)
     clock.seconds.update(built.seconds)
+    if needs_int8:
+        built = replace(built, graph=separate_scales(built.graph))
     gate = open_drop_gate(built, options)
     with atomic_folder(options.out_dir) as folder:
         manifest.extend(
