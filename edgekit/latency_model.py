@@ -6,6 +6,8 @@ times the nanoseconds that one unit of it takes.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from edgekit.options import Precision
@@ -40,20 +42,24 @@ class LatencyErrors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class LatencyModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Coefficients with everything that they came from.
 
-    ``nanoseconds`` has one entry for each kind of work in :data:`edgekit.search.work.KINDS`. ``cohort``
-    names the models of other targets (same runtime and precision) that the fit leans on where its own
-    rows leave it open, and ``prior_weight`` says how strongly.
+    ``nanoseconds`` has one entry for each kind of work: of :data:`edgekit.search.work.KINDS`, or, where
+    ``detail`` is ``"layers"``, of :data:`edgekit.search.layer_work.LAYER_KINDS`. ``cohort`` names the models
+    of other targets (same runtime and precision) that the fit leans on where its own rows leave it open,
+    and ``prior_weight`` says how strongly. ``held_out_families`` are errors of rows whose whole family the
+    fit did not see.
     """
 
     precision: Precision
     num_threads: int
     runtime: str
     source: str
-    cohort: str
-    prior_weight: float
+    detail: Literal["network", "layers"] = "network"
+    cohort: str = ""
+    prior_weight: float = 0.0
     note: str = ""
     nanoseconds: dict[str, float] = {}
     leave_one_out: LatencyErrors | None = None
+    held_out_families: LatencyErrors | None = None
     rows: tuple[LatencyRow, ...]
 
     @property

@@ -11,7 +11,9 @@ from edgekit import target
 from edgekit.cli import console
 from edgekit.cli.arguments import Json
 from edgekit.cli.console import Column
-from edgekit.latency_model import LatencyModel
+from edgekit.cli.progress import watch
+from edgekit.latency_model import LatencyErrors, LatencyModel
+from edgekit.resources import user_folder
 
 __all__ = ["app"]
 
@@ -68,17 +70,34 @@ def _fit(
     name: Annotated[str, typer.Argument(metavar="T", help="A target's name or its TOML file.")],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="FILE", help="Write the target with its new prices and errors."),
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FILE",
+            help="Write the target with its new prices and errors; of `host`, your own host.toml by default.",
+        ),
     ] = None,
+    precisions: Annotated[
+        list[str] | None,
+        typer.Option("--precision", metavar="P", help="Of what is measured here; repeat for several."),
+    ] = None,
+    num_threads: Annotated[
+        int, typer.Option("--num-threads", metavar="N", min=1, help="Of what is measured here.")
+    ] = 1,
     json: Json = False,
 ) -> None:
-    """Fit a target's latency models anew to the measurements in its file.
+    """Fit a target's latency models anew: to the measurements in its file, or of `host`, made now.
 
-    The errors are of rows that the fit did not see: each is left out once.
+    Measuring this machine takes some minutes for each precision. The errors are of rows that the fit did
+    not see: each is left out once, and so is each family.
     """
-    from edgekit.search.latency_fit import fit_target  # brings numpy, which the rest does without
+    if name.startswith("host"):
+        fitted = [_measure_here(name, precisions, num_threads)]
+        out = out or user_folder("targets") / f"{fitted[0].name}.toml"
+    else:
+        from edgekit.search.latency_fit import fit_target  # brings numpy, which the rest does without
 
-    fitted = [fit_target(one) for one in target.resolve(name)]
+        fitted = [fit_target(one) for one in target.resolve(name)]
     if out:
         target.write(out, fitted[0])
     if json:
@@ -87,6 +106,17 @@ def _fit(
     for one in fitted:
         for model in one.latency:
             _print_model(model)
+    if out:
+        console.print_line()
+        console.print_line(f"written to {out}")
+
+
+def _measure_here(name: str, precisions: list[str] | None, num_threads: int) -> target.Target:
+    from edgekit.machine_fit import fit_machine  # brings all that makes files and measures them
+
+    chosen: dict[str, Any] = {"precisions": tuple(precisions)} if precisions else {}
+    with watch() as progress:
+        return fit_machine(name, num_threads=num_threads, progress=progress, **chosen)
 
 
 _ROW_COLUMNS = (
@@ -124,6 +154,12 @@ def _print_model(model: LatencyModel) -> None:
             f"Rows left out of the fit: median error {errors.median:g} %, mean {errors.mean:g} %, "
             f"{errors.within_10:g} % of rows within 10 %; multiply-adds alone: {errors.macs_only_median:g} %."
         )
+    families = model.held_out_families
+    if families:
+        console.print_line(
+            f"Families left out of the fit: median error {families.median:g} %, mean {families.mean:g} %, "
+            f"{families.within_10:g} % of rows within 10 %."
+        )
     console.print_line(
         "ns: " + ", ".join(f"{price:g} per {kind}" for kind, price in model.nanoseconds.items())
     )
@@ -141,7 +177,8 @@ def _latency_json(models: tuple[LatencyModel, ...]) -> dict[str, Any]:
                 "runtime": model.runtime,
                 "source": model.source,
                 "nanoseconds": model.nanoseconds,
-                "leave_one_out_percent": _errors_json(model),
+                "leave_one_out_percent": _errors_json(model.leave_one_out),
+                "held_out_families_percent": _errors_json(model.held_out_families),
                 "rows": [
                     {
                         "model": one.title,
@@ -156,6 +193,5 @@ def _latency_json(models: tuple[LatencyModel, ...]) -> dict[str, Any]:
     }
 
 
-def _errors_json(model: LatencyModel) -> dict[str, float] | None:
-    errors = model.leave_one_out
+def _errors_json(errors: LatencyErrors | None) -> dict[str, float] | None:
     return {name: getattr(errors, name) for name in errors.__struct_fields__} if errors else None

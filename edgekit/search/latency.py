@@ -9,6 +9,7 @@ from edgekit.latency_model import LatencyModel
 from edgekit.models import zoo
 from edgekit.models.network import Network
 from edgekit.options import Precision
+from edgekit.search.layer_work import LAYER_KINDS
 from edgekit.search.work import KINDS, Prices, latency_ms
 from edgekit.target import Target
 
@@ -42,12 +43,14 @@ def predict(network: Network, model: LatencyModel) -> Latency:
     if seen and errors and fastest_ms / _REACH <= predicted_ms <= slowest_ms * _REACH:
         return Latency(predicted_ms, errors.mean, False)
     largest = errors.maximum if errors else _UNSEEN_PERCENT
-    return Latency(predicted_ms, largest if seen else max(largest, _UNSEEN_PERCENT), True)
+    unseen = model.held_out_families.maximum if model.held_out_families else _UNSEEN_PERCENT
+    return Latency(predicted_ms, largest if seen else max(largest, unseen), True)
 
 
 def prices_of(model: LatencyModel) -> Prices:
     """The fitted prices in the order of the kinds of work."""
-    return tuple(model.nanoseconds[kind] for kind in KINDS)
+    kinds = LAYER_KINDS if model.detail == "layers" else KINDS
+    return tuple(model.nanoseconds[kind] for kind in kinds)
 
 
 def model_for(target: Target, precision: Precision, num_threads: int | None) -> LatencyModel:

@@ -15,12 +15,12 @@ from operator import mul
 import msgspec
 
 from edgekit.errors import InputError
-from edgekit.latency_model import LatencyErrors, LatencyModel, LatencyRow
-from edgekit.models import zoo
-from edgekit.models.network import Network
+from edgekit.latency_model import LatencyModel
 from edgekit.options import Precision
+from edgekit.search.layer_fit import fit_layers
 from edgekit.search.nonnegative import solve
-from edgekit.search.work import KINDS, Prices, latency_ms, work
+from edgekit.search.residuals import Residual, errors_of, network_of, residuals
+from edgekit.search.work import KINDS, Prices, work
 from edgekit.target import Target, all_targets
 
 __all__ = ["Residual", "fit_model", "fit_prices", "fit_target", "leave_one_out", "network_of", "residuals"]
@@ -47,26 +47,6 @@ _RIDGE = {
 }
 """How strongly each price is drawn to zero when there is no cohort: the surcharges more than the base."""
 _SPEED_ROUNDS = 8
-_WITHIN = 10.0
-
-
-@dataclass(frozen=True)
-class Residual:
-    """One measurement beside what is predicted for it."""
-
-    row: LatencyRow
-    predicted_ms: float
-
-    @property
-    def title(self) -> str:
-        """``mobilenet_v2 0.75 at 160``."""
-        network = network_of(self.row)
-        width = "" if self.row.width is None else f" {self.row.width:g}"
-        return f"{self.row.model}{width} at {network.scale.resolution}"
-
-    @property
-    def error_percent(self) -> float:
-        return (self.predicted_ms / self.row.latency_ms - 1) * 100
 
 
 @dataclass(frozen=True)
@@ -83,13 +63,6 @@ class _Data:
             self.measured_ns[:index] + self.measured_ns[index + 1 :],
             self.precision,
         )
-
-
-def network_of(row: LatencyRow) -> Network:
-    """The network that a row measured."""
-    return zoo.network(
-        row.model, zoo.default_scale(row.model), width=row.width, depth=row.depth, resolution=row.resolution
-    )
 
 
 def fit_target(target: Target) -> Target:
@@ -109,11 +82,13 @@ def fit_target(target: Target) -> Target:
 
 def fit_model(model: LatencyModel, others: Sequence[Target]) -> LatencyModel:
     """``model`` with fitted prices and leave-one-out errors; ``others`` may hold its cohort."""
+    if model.detail == "layers":
+        return fit_layers(model)
     prices = fit_prices(model, others)
     return msgspec.structs.replace(
         model,
         nanoseconds={kind: float(f"{price:.6g}") for kind, price in zip(KINDS, prices, strict=True)},
-        leave_one_out=_errors(leave_one_out(model, others), _macs_only(model)),
+        leave_one_out=errors_of(leave_one_out(model, others), _macs_only(model)),
     )
 
 
@@ -126,12 +101,6 @@ def leave_one_out(model: LatencyModel, others: Sequence[Target]) -> tuple[Residu
     """Every row predicted by a fit to all other rows."""
     cohort = _cohort(model, others)
     return _each_left_out(model, lambda data: _fit(data, cohort, model.prior_weight))
-
-
-def residuals(model: LatencyModel) -> tuple[Residual, ...]:
-    """Every row beside what the stored prices predict for it."""
-    prices = tuple(model.nanoseconds[kind] for kind in KINDS)
-    return tuple(Residual(row, latency_ms(network_of(row), model.precision, prices)) for row in model.rows)
 
 
 def _macs_only(model: LatencyModel) -> tuple[Residual, ...]:
@@ -220,16 +189,3 @@ def _speed(data: _Data, prices: Prices) -> float:
         for row, measured in zip(data.work, data.measured_ns, strict=True)
     ]
     return float(sum(ratios) / sum(ratio * ratio for ratio in ratios))
-
-
-def _errors(left_out: Sequence[Residual], macs_only: Sequence[Residual]) -> LatencyErrors | None:
-    if not left_out:
-        return None
-    errors = [abs(one.error_percent) for one in left_out]
-    return LatencyErrors(
-        median=round(statistics.median(errors), 2),
-        mean=round(statistics.fmean(errors), 2),
-        maximum=round(max(errors), 2),
-        within_10=round(100 * sum(error <= _WITHIN for error in errors) / len(errors), 1),
-        macs_only_median=round(statistics.median(abs(one.error_percent) for one in macs_only), 2),
-    )

@@ -35,8 +35,9 @@ from edgekit.models.layers import (
 )
 from edgekit.models.network import Network, Structure
 from edgekit.options import Precision
+from edgekit.search.layer_work import LAYER_KINDS, layer_forms
 
-__all__ = ["KINDS", "Prices", "latency_ms", "work"]
+__all__ = ["KINDS", "Prices", "latency_ms", "layer_work", "work"]
 
 KINDS = (
     "mac",
@@ -64,7 +65,7 @@ KINDS = (
 """
 
 Prices = tuple[float, ...]
-"""Nanoseconds for a unit of each of :data:`KINDS`, in that order."""
+"""Nanoseconds for a unit of each of :data:`KINDS`, or of each of ``LAYER_KINDS``, in that order."""
 
 _ELEMENTWISE = (
     Add,
@@ -91,6 +92,16 @@ def work(network: Network, precision: Precision) -> tuple[float, ...]:
     return tuple(totals)
 
 
+def layer_work(network: Network) -> tuple[float, ...]:
+    """How much of each of :data:`~edgekit.search.layer_work.LAYER_KINDS` one image takes."""
+    totals = [0.0] * len(LAYER_KINDS)
+    for _, count, site in network.runs:
+        areas = [height * width for height, width in site.sizes]
+        for index, factors in enumerate(layer_forms(site.structure)):
+            totals[index] += count * sum(map(mul, factors, areas))
+    return tuple(totals)
+
+
 def latency_ms(network: Network, precision: Precision, prices: Prices) -> float:
     """What the work of one image costs at ``prices``, in milliseconds."""
     nanoseconds = 0.0
@@ -103,7 +114,8 @@ def latency_ms(network: Network, precision: Precision, prices: Prices) -> float:
 @lru_cache(maxsize=1 << 15)
 def _priced(structure: Structure, precision: Precision, prices: Prices) -> tuple[float, ...]:
     """Nanoseconds of a block for each unit of its extents' areas."""
-    forms = _forms(structure, precision)
+    is_detailed = len(prices) == len(LAYER_KINDS)
+    forms = layer_forms(structure) if is_detailed else _forms(structure, precision)
     return tuple(sum(map(mul, column, prices)) for column in zip(*forms, strict=True))
 
 

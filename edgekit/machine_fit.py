@@ -1,0 +1,138 @@
+"""``edgekit targets fit host``: this machine's speed, measured on a spread of networks, as a target's file.
+
+The networks differ in family, width and resolution, so that every kind of layer occurs at many sizes. What
+is fitted predicts networks that were not measured, and says how far it errs on those: single ones, and
+families of which it saw none.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from edgekit.devices import open_device
+from edgekit.errors import InputError
+from edgekit.latency_model import LatencyModel, LatencyRow
+from edgekit.measure.record import utc_now
+from edgekit.measure.runner_harness import check
+from edgekit.measure.timing import time_file
+from edgekit.models import zoo
+from edgekit.models.network import Network
+from edgekit.options import Precision
+from edgekit.search.layer_fit import fit_layers
+from edgekit.target import Target, resolve
+from edgekit.trial import make_trial
+
+__all__ = ["SPREAD", "fit_machine", "is_this_machine"]
+
+Progress = Callable[[str, int, int], None]
+Timer = Callable[[Path, int], float]
+
+_PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
+_THIS_MACHINE = "host"
+
+SPREAD: tuple[tuple[str, tuple[tuple[float, int], ...]], ...] = (
+    ("mobilenet_v1", ((0.25, 96), (0.25, 224), (0.5, 128), (0.5, 192), (0.75, 160), (1.0, 96), (1.0, 224))),
+    ("mobilenet_v2", ((0.35, 96), (0.35, 224), (0.5, 160), (0.75, 128), (1.0, 192), (1.4, 128), (1.4, 224))),
+    ("efficientnet_lite0", ((0.4, 96), (0.4, 224), (0.6, 160), (0.8, 128), (1.0, 128), (1.0, 224))),
+    ("efficientnet_b0", ((0.4, 160), (0.6, 96), (0.6, 192), (0.8, 128), (1.0, 160), (1.0, 224))),
+    ("squeezenet1_1", ((0.5, 128), (0.5, 224), (0.75, 160), (1.0, 128), (1.0, 224))),
+    ("mnasnet1_0", ((0.5, 192), (0.75, 96), (1.0, 160), (1.0, 224))),
+    ("mobilenet_v3_small", ((0.5, 128), (0.75, 224), (1.0, 160))),
+    ("mobilenet_v3_large", ((0.5, 160), (0.75, 128), (1.0, 192))),
+    ("resnet18", ((0.25, 128), (0.5, 96), (0.5, 160))),
+    ("shufflenet_v2_x1_0", ((0.5, 192), (1.0, 128), (1.0, 224))),
+    ("googlenet", ((0.5, 96), (0.5, 160))),
+    ("densenet121", ((0.5, 96), (0.5, 128))),
+)
+"""What is measured: names of the zoo with widths and resolutions."""
+
+
+def fit_machine(
+    name: str,
+    precisions: Sequence[Precision] = _PRECISIONS,
+    num_threads: int = 1,
+    progress: Progress | None = None,
+    timer: Timer | None = None,
+) -> Target:
+    """The target ``name`` with latency models fitted to what this machine just did, a few minutes each.
+
+    ``timer`` gives the milliseconds of one inference of a file on so many threads. Raises InputError for a
+    target that is not this machine, UnsupportedError for a precision that it does not take,
+    MissingExtraError without torch.
+    """
+    target = resolve(name)[0]
+    if not is_this_machine(target):
+        raise InputError(f"target {name} cannot be measured from here, only this machine can")
+    source = f"measured by edgekit on {_processor()}, {utc_now()[:10]}"
+    networks = [
+        zoo.network(model, width=width, resolution=resolution)
+        for model, scales in SPREAD
+        for width, resolution in scales
+    ]
+    models: list[LatencyModel] = []
+    for precision in precisions:
+        target.precision(precision)
+        rows = _measured(networks, target, precision, num_threads, progress, timer or _milliseconds)
+        models.append(
+            fit_layers(
+                LatencyModel(
+                    precision=precision,
+                    num_threads=num_threads,
+                    runtime=target.runs_on,
+                    source=source,
+                    detail="layers",
+                    rows=rows,
+                )
+            )
+        )
+    return msgspec.structs.replace(target, latency=_merged(target.latency, models))
+
+
+def is_this_machine(target: Target) -> bool:
+    """Whether files for ``target`` run here."""
+    return target.name.startswith(_THIS_MACHINE)
+
+
+def _measured(
+    networks: Sequence[Network],
+    target: Target,
+    precision: Precision,
+    num_threads: int,
+    progress: Progress | None,
+    timer: Timer,
+) -> tuple[LatencyRow, ...]:
+    rows: list[LatencyRow] = []
+    for done, network in enumerate(networks):
+        if progress:
+            progress(f"measure {precision}", done, len(networks))
+        with tempfile.TemporaryDirectory() as folder:
+            path = make_trial(network, target.format, precision, Path(folder))
+            latency_ms = timer(path, num_threads)
+        scale = network.scale
+        rows.append(
+            LatencyRow(
+                model=network.name, width=scale.width, resolution=scale.resolution, latency_ms=latency_ms
+            )
+        )
+    if progress:
+        progress(f"measure {precision}", len(networks), len(networks))
+    return tuple(rows)
+
+
+def _milliseconds(path: Path, num_threads: int) -> float:
+    return round(time_file(path, num_threads).median_ms, 5)
+
+
+def _merged(known: Sequence[LatencyModel], new: Sequence[LatencyModel]) -> tuple[LatencyModel, ...]:
+    """``new`` models, and those of ``known`` of other precisions and thread counts."""
+    replaced = {(one.precision, one.num_threads) for one in new}
+    return (*new, *(one for one in known if (one.precision, one.num_threads) not in replaced))
+
+
+def _processor() -> str:
+    machine = check(open_device("local")).get("machine", {})
+    return str(machine.get("cpu") or machine.get("machine") or "an unknown processor")

@@ -1,0 +1,81 @@
+"""Fitting prices of kinds of layers: known prices are found again, and errors are of what was left out."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from edgekit.latency_model import LatencyModel, LatencyRow
+from edgekit.machine_fit import SPREAD
+from edgekit.models import zoo
+from edgekit.models.cost import cost
+from edgekit.models.deployed import steps_of
+from edgekit.models.network import Network
+from edgekit.search.latency import predict, prices_of
+from edgekit.search.layer_fit import fit_layers
+from edgekit.search.layer_work import LAYER_KINDS, layer_forms, step_forms
+from edgekit.search.work import KINDS, latency_ms, layer_work
+
+SCALES = [(model, width, resolution) for model, scales in SPREAD for width, resolution in scales]
+NETWORKS = [zoo.network(model, width=width, resolution=resolution) for model, width, resolution in SCALES]
+PRICES = dict.fromkeys(LAYER_KINDS, 0.05) | {"depthwise_mac": 0.2, "operator": 900.0, "weight": 0.0}
+
+
+def model_of(noise: float = 0.0) -> LatencyModel:
+    rng = random.Random(0)
+    rows = tuple(
+        LatencyRow(
+            model=network.name,
+            width=network.scale.width,
+            resolution=network.scale.resolution,
+            latency_ms=latency_ms(network, "int8", tuple(PRICES[kind] for kind in LAYER_KINDS))
+            * (1 + rng.uniform(-noise, noise)),
+        )
+        for network in NETWORKS
+    )
+    return LatencyModel(
+        precision="int8", num_threads=1, runtime="litert", source="made up", detail="layers", rows=rows
+    )
+
+
+def test_a_machine_that_follows_the_law_is_predicted() -> None:
+    fitted = fit_layers(model_of())
+    assert fitted.leave_one_out is not None
+    assert fitted.leave_one_out.maximum < 3.0
+    assert fitted.leave_one_out.macs_only_median > 10.0
+    assert fitted.held_out_families is not None
+    assert fitted.held_out_families.median < 3.0
+    unseen = zoo.network("mobilenet_v2", width=0.6, resolution=144)
+    truth = latency_ms(unseen, "int8", tuple(PRICES[kind] for kind in LAYER_KINDS))
+    assert predict(unseen, fitted).latency_ms == pytest.approx(truth, rel=0.02)
+
+
+def test_errors_are_of_rows_that_were_left_out() -> None:
+    """With noise of up to 5 %, nothing can be predicted exactly, but nothing is far off."""
+    errors = fit_layers(model_of(noise=0.05)).leave_one_out
+    assert errors is not None
+    assert 1.0 < errors.median < 6.0
+
+
+def test_prices_are_never_negative_so_that_more_work_takes_no_less_time() -> None:
+    prices = prices_of(fit_layers(model_of(noise=0.2)))
+    assert len(prices) == len(LAYER_KINDS) != len(KINDS)
+    assert min(prices) >= 0
+
+
+@pytest.mark.parametrize("network", NETWORKS[::6], ids=lambda one: f"{one.name} {one.scale.width:g}")
+def test_every_multiply_add_is_in_one_kind(network: Network) -> None:
+    """Full packs count once; a pack that is not full makes the kinds' sum the larger."""
+    amounts = dict(zip(LAYER_KINDS, layer_work(network), strict=True))
+    counted = sum(amounts[kind] for kind in LAYER_KINDS if kind.endswith("_mac")) + amounts["linear_weight"]
+    assert cost(network).macs <= counted < 1.5 * cost(network).macs
+    assert amounts["operator"] == len(cost(network).layers())
+
+
+def test_a_block_has_the_work_of_its_layers() -> None:
+    for run in NETWORKS[10].runs:
+        forms = layer_forms(run.site.structure)
+        for kind, factors in zip(LAYER_KINDS, forms, strict=True):
+            steps = [step_forms(step) for step in steps_of(run.site.structure)]
+            assert sum(factors) == sum(sum(one[kind].values()) for one in steps if kind in one)

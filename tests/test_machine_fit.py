@@ -1,0 +1,48 @@
+"""Measuring this machine's speed: on a clock of the test's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgekit import machine_fit, target
+from edgekit.errors import InputError, UnsupportedError
+from edgekit.scaling import ScaleOptions, scale
+
+FEW = (
+    ("mobilenet_v1", ((0.25, 96), (0.5, 64))),
+    ("mobilenet_v2", ((0.35, 96), (0.5, 64))),
+    ("squeezenet1_1", ((0.25, 96),)),
+)
+
+
+@pytest.fixture
+def fitted(monkeypatch: pytest.MonkeyPatch) -> target.Target:
+    """``host`` with the speed of a machine that takes a nanosecond for every byte of the file."""
+    monkeypatch.setattr(machine_fit, "SPREAD", FEW)
+    return machine_fit.fit_machine("host", ["fp32"], timer=lambda path, threads: path.stat().st_size * 1e-6)
+
+
+def test_a_search_uses_what_was_measured(
+    fitted: target.Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEKIT_CONFIG", str(tmp_path))
+    target.write(tmp_path / "targets" / "host.toml", fitted)
+    best = scale(ScaleOptions(["5ms"], target="host", precision="fp32")).candidates[0]
+    assert best.latency_ms is not None
+    assert 0.9 * 5 < best.latency_ms <= 5
+    (model,) = fitted.latency
+    assert model.source.startswith("measured by edgekit on ")
+    assert len(model.rows) == 5
+    assert model.held_out_families is not None
+
+
+def test_other_machines_cannot_be_measured() -> None:
+    with pytest.raises(InputError, match="only this machine"):
+        machine_fit.fit_machine("pixel1")
+
+
+def test_a_precision_that_the_target_does_not_take() -> None:
+    with pytest.raises(UnsupportedError, match="does not take"):
+        machine_fit.fit_machine("host-openvino", ["int16"], timer=lambda path, threads: 1.0)
