@@ -33,14 +33,15 @@ class Assumptions:
 def assumptions_of(network: Network, layout: str, path: Path) -> Assumptions:
     """What the weights of ``path``, named as ``layout`` (:mod:`edgekit.models.keymaps`), assume."""
     library = layout.partition(" ")[0]
-    if library == "timm":
-        return _timm(network, path)
+    # timm names many networks as torchvision does; its hub stores a description beside the weights.
+    if library == "timm" or (library == "torchvision" and path.with_name("config.json").is_file()):
+        return _timm(network, path, own_epsilon=layout != "timm")
     if library == "torchvision" and network.name in PRETRAINED:
         known = PRETRAINED[network.name]
         return Assumptions(known.convention, known.preprocessing(*_input(network)))
     if library.startswith("lukemelas"):
         return Assumptions(TENSORFLOW, _tensorflow_preprocessing(network))
-    convention = TORCH if library == "torchvision" else network.convention
+    convention = _torch_convention(network) if library == "torchvision" else network.convention
     preprocessing = preprocessing_for(*_input(network))
     return Assumptions(convention, preprocessing, _warning(path, preprocessing, convention))
 
@@ -67,11 +68,18 @@ def _tensorflow_preprocessing(network: Network) -> Preprocessing:
     return preprocessing_for(resolution, channels, resolution + _LITE_MARGIN, mean=LITE_MEAN, std=LITE_STD)
 
 
-def _timm(network: Network, path: Path) -> Assumptions:
+def _torch_convention(network: Network) -> Convention:
+    """torch's padding, and the network's own epsilon where that is how torch's libraries build it."""
+    return network.convention if network.padding == "torch" else TORCH
+
+
+def _timm(network: Network, path: Path, own_epsilon: bool) -> Assumptions:
     config = _read_config(path.with_name("config.json"))
     model = str(config.get("architecture", path.stem))
     is_tensorflow = model.startswith("tf_")
-    convention = TENSORFLOW if is_tensorflow else TORCH
+    convention = _torch_convention(network) if own_epsilon else TORCH
+    if is_tensorflow and not own_epsilon:
+        convention = TENSORFLOW
     trained = config.get("pretrained_cfg")
     if isinstance(trained, dict):
         return Assumptions(convention, _configured_preprocessing(network, trained, path))

@@ -6,27 +6,16 @@ is called there, block type by block type. Libraries that number blocks by stage
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from edgekit.errors import WeightsError
-from edgekit.models.blocks import Block, Fire, InvertedResidual, MaxPool
-from edgekit.models.network import Network
+from edgekit.models.blocks import Fire, MaxPool
+from edgekit.models.keymaps_classics import CLASSICS
+from edgekit.models.keymaps_inception import INCEPTIONS
+from edgekit.models.layout import Keys, Layout, has_layer, joined, numbered, places
+from edgekit.models.network import Network, PlacedBlock
 
 __all__ = ["LAYOUTS", "Layout", "detect"]
-
-Keys = frozenset[str]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """One naming. ``signature`` is a key that only its checkpoints have; ``layers`` gives, for a
-    network and the keys of a checkpoint, our layer → its layer."""
-
-    name: str
-    signature: str
-    layers: Callable[[Network, Keys], dict[str, str]]
 
 
 def detect(keys: Iterable[str]) -> Layout:
@@ -37,26 +26,8 @@ def detect(keys: Iterable[str]) -> Layout:
             return layout
     raise WeightsError(
         f"the weights follow no known naming; their first keys are {', '.join(sorted(present)[:3])}",
-        hint=f"known are the namings of {', '.join(layout.name for layout in LAYOUTS)}",
+        hint=f"known are the namings of {', '.join(dict.fromkeys(layout.name for layout in LAYOUTS))}",
     )
-
-
-def _numbered(network: Network) -> Iterator[tuple[str, Block]]:
-    """The blocks between stem and head, as ``("blocks.3", block)``."""
-    blocks = (run.unit.block for run in network.runs for _ in range(run.repeat))
-    for placed, block in zip(network.blocks(), blocks, strict=True):
-        if placed.name.startswith("blocks."):
-            yield placed.name, block
-
-
-def _joined(ours: str, theirs: str, names: Mapping[str, str]) -> dict[str, str]:
-    return {f"{ours}.{layer}": f"{theirs}.{other}" for layer, other in names.items()}
-
-
-def _places(keys: Keys, pattern: str) -> list[str]:
-    """Prefixes that match ``pattern``, whose groups are the numbers of stage and block, in their order."""
-    found = {match[0]: tuple(map(int, match.groups())) for key in keys if (match := re.match(pattern, key))}
-    return sorted(found, key=lambda prefix: found[prefix])
 
 
 def _own(network: Network, keys: Keys) -> dict[str, str]:
@@ -85,8 +56,8 @@ _LUKEMELAS_BLOCK = {
 
 def _lukemelas(network: Network, keys: Keys) -> dict[str, str]:
     layers = dict(_LUKEMELAS_ENDS)
-    for index, (name, _) in enumerate(_numbered(network)):
-        layers |= _joined(name, f"_blocks.{index}", _LUKEMELAS_BLOCK)
+    for index, block in enumerate(numbered(network)):
+        layers |= joined(block.name, f"_blocks.{index}", _LUKEMELAS_BLOCK)
     return layers
 
 
@@ -119,15 +90,18 @@ _TIMM_INVERTED = {
 }
 
 
-def _expands(block: Block) -> bool:
-    return isinstance(block, InvertedResidual) and block.expand != 1
-
-
 def _timm(network: Network, keys: Keys) -> dict[str, str]:
     layers = dict(_TIMM_ENDS)
-    places = _places(keys, r"blocks\.(\d+)\.(\d+)")
-    for (name, block), place in zip(_numbered(network), places, strict=False):
-        layers |= _joined(name, place, _TIMM_INVERTED if _expands(block) else _TIMM_SEPARABLE)
+    if (
+        "conv_head.bias" in keys
+    ):  # MobileNet v3: a hidden layer behind the pooling, the head in the last stage
+        last = places(keys, r"blocks\.(\d+)\.(\d+)")[-1]
+        layers |= {"head.conv": f"{last}.conv", "head.conv_bn": f"{last}.bn1"}
+        layers["classifier.hidden"] = "conv_head"
+    found = places(keys, r"blocks\.(\d+)\.(\d+)")
+    for block, place in zip(numbered(network), found, strict=False):
+        names = _TIMM_INVERTED if has_layer(block, "expand") else _TIMM_SEPARABLE
+        layers |= joined(block.name, place, names)
     return layers
 
 
@@ -153,40 +127,44 @@ def _torchvision_ends(head: int) -> dict[str, str]:
 
 
 def _torchvision_v2(network: Network, keys: Keys) -> dict[str, str]:
-    blocks = list(_numbered(network))
+    blocks = list(numbered(network))
     layers = _torchvision_ends(head=len(blocks) + 1)
-    for index, (name, block) in enumerate(blocks, start=1):
-        names = _V2_EXPANDING if _expands(block) else _V2_FIRST
-        layers |= _joined(name, f"features.{index}.conv", names)
+    for index, block in enumerate(blocks, start=1):
+        names = _V2_EXPANDING if has_layer(block, "expand") else _V2_FIRST
+        layers |= joined(block.name, f"features.{index}.conv", names)
     return layers
 
 
-_MBCONV_FIRST = {
-    "depthwise": "0.0",
-    "depthwise_bn": "0.1",
-    "se.reduce": "1.fc1",
-    "se.expand": "1.fc2",
-    "project": "2.0",
-    "project_bn": "2.1",
-}
-_MBCONV_EXPANDING = {
-    "expand": "0.0",
-    "expand_bn": "0.1",
-    "depthwise": "1.0",
-    "depthwise_bn": "1.1",
-    "se.reduce": "2.fc1",
-    "se.expand": "2.fc2",
-    "project": "3.0",
-    "project_bn": "3.1",
-}
+def _mbconv(block: PlacedBlock) -> dict[str, str]:
+    """Names inside ``block``: a list of what the block has, in the order in which it runs."""
+    names: dict[str, str] = {}
+    index = 0
+    for layer in ("expand", "depthwise", "se", "project"):
+        if layer == "se" and has_layer(block, "se.reduce"):
+            names |= {"se.reduce": f"{index}.fc1", "se.expand": f"{index}.fc2"}
+        elif has_layer(block, layer):
+            names |= {layer: f"{index}.0", f"{layer}_bn": f"{index}.1"}
+        else:
+            continue
+        index += 1
+    return names
 
 
 def _torchvision_efficientnet(network: Network, keys: Keys) -> dict[str, str]:
-    places = _places(keys, r"features\.(\d+)\.(\d+)\.block")
-    stages = {place.split(".")[1] for place in places}
+    found = places(keys, r"features\.(\d+)\.(\d+)\.block")
+    stages = {place.split(".")[1] for place in found}
     layers = _torchvision_ends(head=len(stages) + 1)
-    for (name, block), place in zip(_numbered(network), places, strict=False):
-        layers |= _joined(name, place, _MBCONV_EXPANDING if _expands(block) else _MBCONV_FIRST)
+    for block, place in zip(numbered(network), found, strict=False):
+        layers |= joined(block.name, place, _mbconv(block))
+    return layers
+
+
+def _torchvision_v3(network: Network, keys: Keys) -> dict[str, str]:
+    blocks = list(numbered(network))
+    layers = _torchvision_ends(head=len(blocks) + 1)
+    layers |= {"classifier.hidden": "classifier.0", "classifier.linear": "classifier.3"}
+    for index, block in enumerate(blocks, start=1):
+        layers |= joined(block.name, f"features.{index}.block", _mbconv(block))
     return layers
 
 
@@ -196,17 +174,22 @@ def _torchvision_squeezenet(network: Network, keys: Keys) -> dict[str, str]:
     blocks = [run.unit.block for run in network.runs for _ in range(run.repeat)]
     body = [block for block in blocks if isinstance(block, Fire | MaxPool)]
     fires = [index for index, block in enumerate(body, start=2) if isinstance(block, Fire)]
-    for (name, _), index in zip(_numbered(network), fires, strict=True):
+    for placed, index in zip(numbered(network), fires, strict=True):
         for layer in ("squeeze", "expand1x1", "expand3x3"):
-            layers[f"{name}.{layer}"] = f"features.{index}.{layer}"
+            layers[f"{placed.name}.{layer}"] = f"features.{index}.{layer}"
     return layers
 
 
 LAYOUTS = (
-    Layout("edgekit", "stem.conv.weight", _own),
+    Layout("edgekit", "classifier.linear.weight", _own),
+    Layout("edgekit", "classifier.conv.weight", _own),
     Layout("lukemelas/EfficientNet-PyTorch", "_conv_stem.weight", _lukemelas),
     Layout("timm", "conv_stem.weight", _timm),
     Layout("torchvision mobilenet_v2", "features.1.conv.0.0.weight", _torchvision_v2),
     Layout("torchvision efficientnet", "features.1.0.block.0.0.weight", _torchvision_efficientnet),
+    Layout("torchvision mobilenet_v3", "features.1.block.0.0.weight", _torchvision_v3),
     Layout("torchvision squeezenet", "features.3.squeeze.weight", _torchvision_squeezenet),
+    *CLASSICS,
+    *INCEPTIONS,
 )
+"""In the order in which :func:`detect` tries their signatures."""

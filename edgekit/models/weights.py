@@ -187,6 +187,12 @@ def _fitted(
 
     keys = _keys(built, layout.layers(network, frozenset(state)))
     expected = built.state_dict()
+    state = {key: value for key, value in state.items() if not key.startswith(layout.ignored)}
+    state |= {
+        theirs: _shaped(state[theirs], expected[ours].shape)
+        for ours, theirs in keys.items()
+        if theirs in state
+    }
     faults = list(_faults(expected, keys, state))
     if faults:
         more = f" and {len(faults) - _LISTED} more" if len(faults) > _LISTED else ""
@@ -198,6 +204,12 @@ def _fitted(
         ours: state[theirs].to(torch.float32) if expected[ours].is_floating_point() else torch.tensor(0)
         for ours, theirs in keys.items()
     }
+
+
+def _shaped(tensor: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """A fully connected layer that is written as a convolution over all its input, or the other way."""
+    is_the_same = tensor.shape[:1] == shape[:1] and tensor.numel() == shape.numel()
+    return tensor.reshape(shape) if is_the_same and {tensor.ndim, len(shape)} == {2, 4} else tensor
 
 
 def _keys(built: nn.Module, layers: Mapping[str, str]) -> dict[str, str]:
