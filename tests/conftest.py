@@ -47,6 +47,36 @@ def tflite_support_python() -> Path:
     return python
 
 
+def _skip_or_fail(what: str, folder: Path) -> None:
+    """Skip with the reason why ``.ci/run`` could not prepare ``what``; where it did not try, fail in CI."""
+    unavailable = folder / "unavailable"
+    if unavailable.is_file():
+        pytest.skip(f"{what} is not available: {unavailable.read_text(encoding='utf-8').strip()[-300:]}")
+    reason = f"needs {what}, which .ci/run prepares"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def emulated_arm64(_own_folders: None, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of the emulated device that ``.ci/run`` prepares, with the cache that it lies in."""
+    folder = CHECKOUT / ".venv-arm64"
+    if not (folder / "arm64" / "ready.json").is_file():
+        _skip_or_fail("the emulated arm64 device", folder)
+    monkeypatch.setenv("EDGEKIT_CACHE", str(folder))
+    return "emulated-arm64"
+
+
+@pytest.fixture
+def gpu() -> None:
+    """A graphics processor for LiteRT, real or Mesa's in software, which ``.ci/run`` installs."""
+    from edgekit.runtimes.accelerators import find
+
+    if not find("litert-gpu").found:
+        _skip_or_fail("software Vulkan", CHECKOUT / ".venv-vulkan")
+
+
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the configuration and the cache of the person who runs it."""

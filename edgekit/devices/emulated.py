@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -51,18 +50,13 @@ class EmulatedDevice(LocalDevice):
         qemu = find_qemu()
         if qemu is None:
             raise DeviceError(f"{self.name} needs qemu {LEAST_QEMU} or newer", hint=_SETUP)
-        flags = ("-cpu", self._cpu, "-L", str(folder / "root"), "-E", f"PYTHONPATH={folder / 'packages'}")
-        return (str(qemu), *flags, str(interpreter))
-
-    def run(self, command: Sequence[str], timeout_s: float) -> Iterator[str]:
-        try:
-            yield from super().run(command, timeout_s)
-        except DeviceError as exc:
-            if "unable to find CPU model" not in str(exc):
-                raise
+        known = _said(qemu, "-cpu", "help").split()
+        if self._cpu not in known:
             raise InputError(
                 f"qemu knows no processor {self._cpu!r}", hint="try cortex-a53, cortex-a72 or cortex-a76"
-            ) from exc
+            )
+        flags = ("-cpu", self._cpu, "-L", str(folder / "root"), "-E", f"PYTHONPATH={folder / 'packages'}")
+        return (str(qemu), *flags, str(interpreter))
 
 
 def open_(name: str) -> EmulatedDevice:
@@ -89,9 +83,12 @@ def find_qemu() -> Path | None:
 
 def _version(program: Path) -> int:
     """The major version, or 0 for what does not run."""
-    try:
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
-    except OSError:
-        return 0
-    found = re.search(r"version (\d+)", said)
+    found = re.search(r"version (\d+)", _said(program, "--version"))
     return int(found[1]) if found else 0
+
+
+def _said(program: Path, *arguments: str) -> str:
+    try:
+        return subprocess.run([program, *arguments], capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return ""

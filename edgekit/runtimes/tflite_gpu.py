@@ -27,7 +27,7 @@ from edgekit.runtimes.accelerators import find
 from edgekit.runtimes.base import Array, Port, Runner, check_num_threads, readable_file
 from edgekit.runtimes.tflite_file import read
 
-__all__ = ["Acceleration", "GpuRunner", "load"]
+__all__ = ["Acceleration", "GpuRunner", "load", "parse_log"]
 
 _STDOUT, _STDERR = 1, 2
 _ADAPTER = re.compile(r"Selected adapter: (?P<name>[^\n]*?), arch=")
@@ -164,17 +164,23 @@ def _text(file: IO[bytes]) -> str:
 
 
 def _acceleration(path: Path, said: str, is_complete: bool) -> Acceleration:
-    adapter = _ADAPTER.search(said)
-    listed = _LEFT.search(said)
-    left = tuple(listed["lines"].split("\n")[:-1]) if listed else ()
+    adapter, left = parse_log(said)
     if not is_complete and not left:
         left = ("some operators, which LiteRT does not name",)
     return Acceleration(
-        adapter=adapter["name"] if adapter else "",
+        adapter=adapter,
         is_software=_SOFTWARE in said,
         total_ops=len(read(path).operators),
         left=() if is_complete else left,
     )
+
+
+def parse_log(said: str) -> tuple[str, tuple[str, ...]]:
+    """The adapter's name, and the operators left to the processor with the reason of each."""
+    adapter = _ADAPTER.search(said)
+    listed = _LEFT.search(said)
+    left = tuple(listed["lines"].split("\n")[:-1]) if listed else ()
+    return adapter["name"] if adapter else "", left
 
 
 def _port(name: str, detail: Mapping[str, Any]) -> Port:

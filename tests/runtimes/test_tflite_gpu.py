@@ -1,0 +1,82 @@
+"""LiteRT's GPU accelerator: the whole network, the processor's answers, and what is missing by name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from edgekit.emit import EmitOptions, emit
+from edgekit.errors import UnknownNameError, UnsupportedError
+from edgekit.runtimes import accelerators, load, tflite_gpu, vulkan
+from edgekit.runtimes.accelerators import ACCELERATORS, find
+from edgekit.target import Accelerator
+from graphs import NETWORKS, GraphBuilder
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A convolutional network of seven operators: shaders compile slowly in software."""
+    builder = GraphBuilder([1, 3, 24, 24])
+    path = tmp_path_factory.mktemp("gpu") / "plain.tflite"
+    emit(builder.model(NETWORKS["plain"](builder)), path, "tflite", EmitOptions("fp32"))
+    return path
+
+
+@pytest.mark.usefixtures("gpu")
+def test_the_whole_network_is_accelerated_and_answers_as_on_the_processor(plain: Path) -> None:
+    runner = tflite_gpu.load(plain, precise=True)
+    assert runner.acceleration.is_complete
+    assert runner.acceleration.total_ops == 7
+    assert runner.acceleration.adapter
+    image = np.random.default_rng(0).standard_normal(runner.input.shape).astype(np.float32)
+    want = load(plain).run(image).astype(np.float32)
+    got = runner.run(image).astype(np.float32)
+    assert got.shape == want.shape
+    assert np.abs(got - want).max() <= 1e-2 * np.abs(want).max()
+
+
+def test_operators_that_stay_behind_are_named() -> None:
+    said = (
+        "Selected adapter: llvmpipe (LLVM 15.0.6, 256 bits), arch=software, adapterType=CPU / Software\n"
+        "ERROR: Following operations are not supported by GPU delegate:\n"
+        "ZEROS_LIKE: Operation is not supported.\nSELECT: Not supported.\n34 operations will run on the GPU\n"
+    )
+    adapter, left = tflite_gpu.parse_log(said)
+    assert adapter == "llvmpipe (LLVM 15.0.6, 256 bits)"
+    assert left == ("ZEROS_LIKE: Operation is not supported.", "SELECT: Not supported.")
+
+
+def test_without_a_graphics_processor_it_is_said_what_was_looked_for(
+    plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(vulkan, "devices", lambda: None)
+    with pytest.raises(UnsupportedError, match=r"looked for Vulkan's libvulkan\.so\.1"):
+        tflite_gpu.load(plain)
+
+
+def test_every_accelerator_of_targets_can_be_looked_for() -> None:
+    assert set(ACCELERATORS) == set(get_args(Accelerator))
+    for name in ACCELERATORS:
+        assert find(name).looked_for
+    with pytest.raises(UnknownNameError, match="unknown accelerator"):
+        find("litert-npu")
+
+
+def test_a_real_device_is_preferred_to_software(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = (vulkan.VulkanDevice("llvmpipe", is_software=True), vulkan.VulkanDevice("Arc", is_software=False))
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(vulkan, "devices", lambda: both)
+    assert (found := accelerators.find("litert-gpu")).found == "Arc"
+    assert not found.is_software
+    monkeypatch.setattr(vulkan, "devices", lambda: both[:1])
+    assert accelerators.find("litert-gpu").found == "llvmpipe (software, on the processor)"
+
+
+@pytest.mark.usefixtures("gpu")
+def test_vulkan_names_its_devices() -> None:
+    assert all(device.name.isprintable() and device.name for device in vulkan.devices() or ())
