@@ -9,6 +9,7 @@ import pytest
 
 from edgekit.cli.main import main
 from edgekit.devices import KINDS
+from edgekit.devices.fake import FakeDevice
 from edgekit.measure import record
 from edgekit.measure.results_file import append
 from records import latency_record
@@ -46,6 +47,18 @@ def test_a_table_shows_the_files_and_their_ratio(capsys: pytest.CaptureFixture[s
     assert "7.0" in out
     assert f"{other.as_posix()} takes " in out
     assert out.rstrip().endswith(": within noise")
+
+
+def test_emulated_time_is_not_shown_as_latency(
+    capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeDevice, "emulated", True)
+    other, results = save_onnx(model.with_name("other.onnx"), seed=1), tmp_path / "results.jsonl"
+    out = run(capsys, "benchmark", model, other, "--device", "fake:a?ms=7&noise=0", "-o", results)[1]
+    assert out.count("  emulated  ") == 2
+    assert "7.0" not in out
+    assert " as long as " not in out
+    assert all(one.emulated for one in record.read(results))
 
 
 def test_records_are_added_to_a_file(capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path) -> None:
