@@ -34,7 +34,7 @@ class Built:
     """A network ready to be quantized and emitted.
 
     ``graph`` is canonical fp32, packed where there are several inputs (:mod:`edgekit.feeding`). ``seconds``
-    are those of the stages ``build`` and ``capture``.
+    are those of the stages ``build`` and ``capture``. ``module`` is the torch module that was captured.
     """
 
     graph: ir.Model
@@ -44,6 +44,7 @@ class Built:
     warnings: tuple[str, ...]
     seconds: dict[str, float]
     feeding: Feeding
+    module: nn.Module | None = None
 
 
 def build_graph(model: str, options: ExportOptions, progress: Progress | None = None) -> Built:
@@ -81,7 +82,7 @@ def _build_network(network: Network, options: ExportOptions, progress: Progress 
         weights=info.source,
     )
     feeding = Feeding.of(graph.graph)
-    return Built(graph, described, info.preprocessing, info.labels, info.warnings, seconds, feeding)
+    return Built(graph, described, info.preprocessing, info.labels, info.warnings, seconds, feeding, built)
 
 
 def _without_download(network: Network) -> str:

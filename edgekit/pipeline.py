@@ -16,6 +16,7 @@ import onnx_ir as ir
 
 from edgekit import manifest
 from edgekit.building import Built, build_graph
+from edgekit.calibration_source import open_calibration
 from edgekit.cpu import cpu_features, read_cpuinfo, saturates_int8
 from edgekit.deployment import deploy
 from edgekit.emit import EmitOptions, Emitted, emit
@@ -39,7 +40,7 @@ from edgekit.quantize import (
     pixel_params,
     quantize,
 )
-from edgekit.quantize.calibration import CalibrationData, open_source
+from edgekit.quantize.calibration import CalibrationData
 from edgekit.quantize.conditioning import Conditioned, condition
 from edgekit.quantize.options import check_stages
 from edgekit.quantize.overlap import shared_images
@@ -90,9 +91,7 @@ def export(
             options.out_dir, _manifest(built, (), None)
         )  # another network's folder is refused first
         with clock.stage("calibrate"):
-            data = open_source(
-                options.calibration, built.preprocessing, options.samples, options.seed, progress
-            )
+            data = open_calibration(built, options, progress)
         if any(precision == "int8" for _, precision in jobs):
             with clock.stage("calibrate"):
                 conditioned = _condition(built, data, options)

@@ -28,7 +28,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"models", "capture", "quantize", "emit", "measure", "micro", "profilers"}),
     frozenset({"report", "source", "evaluation", "feeding", "operators", "search", "limits"}),
     frozenset({"building", "verification", "deployment", "recording"}),
-    frozenset({"gates", "trial", "diagnosis", "calibration_curve", "benchmarking", "stages"}),
+    frozenset(
+        {"gates", "trial", "diagnosis", "calibration_curve", "calibration_source", "benchmarking", "stages"}
+    ),
     frozenset({"planning"}),
     frozenset({"checking", "description", "doctor", "pipeline", "scaling"}),
     frozenset({"sweep", "machine_fit", "measured_scaling", "profiling", "reporting"}),
@@ -38,7 +40,14 @@ LAYERS: tuple[frozenset[str], ...] = (
 """Components from the bottom up. Each imports those below its layer, and itself, and no sibling."""
 
 OWNERS: dict[str, tuple[str, ...]] = {
-    "torch": ("models.module", "models.leaves", "models.weights", "capture", "quantize.torch_graph"),
+    "torch": (
+        "models.module",
+        "models.distillation",
+        "models.leaves",
+        "models.weights",
+        "capture",
+        "quantize.torch_graph",
+    ),
     "onnxruntime": ("runtimes.onnx", "runtimes.onnx_coverage", "graph.run"),
     "openvino": ("runtimes.openvino", "emit.openvino"),
     "ai_edge_litert": (

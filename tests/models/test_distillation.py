@@ -38,7 +38,7 @@ def test_images_come_nearer_to_what_is_remembered() -> None:
 
 
 def test_no_pixel_leaves_black_and_white() -> None:
-    after = distill(remembering_network(), start(), LOW / 10, HIGH / 10)
+    after = distill(remembering_network(), start(), LOW / np.float32(10), HIGH / np.float32(10))
     assert after.min() >= -0.2
     assert after.max() <= np.float32(0.2)
 
