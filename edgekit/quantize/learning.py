@@ -55,7 +55,7 @@ class LearningOptions:
     Rates are in steps of the weight, in steps of the output for biases, and relative for activation steps.
     """
 
-    iterations: int = 60
+    iterations: int = 30
     batch: int = 16
     weight_rate: float = 0.01
     bias_rate: float = 0.02

@@ -108,6 +108,8 @@ def is_differentiable(layer: Layer, node: ir.Node) -> bool:
             math.isclose(node.attributes.get_float(name, -1.0), value, rel_tol=1e-6)
             for name, value in _HARD_SIGMOID.items()
         )
+    if layer.op_type == "MaxPool":
+        return "pads" in node.attributes and "ceil_mode" not in node.attributes
     return layer.is_weighted or not layer.constants
 
 

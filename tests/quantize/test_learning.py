@@ -1,0 +1,161 @@
+"""High effort on small networks: learned against rounded, on images that were held back."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+import torch
+
+from edgekit.errors import MissingExtraError
+from edgekit.graph.run import GraphRunner
+from edgekit.parity import sqnr_db
+from edgekit.quantize import ActivationParams, QuantizationResult, QuantizeOptions, observe, quantize
+from edgekit.quantize import learning as learning_module
+from edgekit.quantize.learning import LearningOptions, cut_blocks, learn
+from edgekit.quantize.plan import make_plan
+from edgekit.quantize.quantizer import _params
+from edgekit.quantize.reference import run_reference
+from edgekit.quantize.rewrite import rewrite
+from edgekit.quantize.sequential import quantize_constants
+from edgekit.quantize.torch_graph import OPERATORS, Segment, import_torch
+from graphs import NETWORKS, FloatArray, GraphBuilder
+
+SHAPE = (3, 24, 24)
+
+
+@pytest.fixture(autouse=True)
+def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread, and few iterations unless a test gives its own."""
+    torch.set_num_threads(1)
+    monkeypatch.setattr(
+        LearningOptions.__init__, "__defaults__", (6, *LearningOptions.__init__.__defaults__[1:])
+    )
+
+
+def network(name: str) -> ir.Model:
+    b = GraphBuilder([1, *SHAPE])
+    return b.model(NETWORKS[name](b))
+
+
+def pictures(count: int, seed: int = 0) -> FloatArray:
+    """Smooth, as photographs are, so that inputs go together."""
+    white = np.random.default_rng(seed).standard_normal((count, 1, *SHAPE))
+    return (np.cumsum(np.cumsum(white, axis=3), axis=4) / 24).astype(np.float32)
+
+
+def run(model: ir.Model, images: FloatArray) -> FloatArray:
+    return GraphRunner(model).run(images[:, 0])["logits"].reshape(len(images), -1)
+
+
+def high(model: ir.Model, images: FloatArray, seed: int = 0) -> QuantizationResult:
+    options = QuantizeOptions(effort="high", seed=seed)
+    return quantize(model, observe(model, images, carries_most=True), options)
+
+
+@pytest.mark.parametrize("name", sorted(set(NETWORKS) - {"fire"}))  # whose pooling rounds its size up
+def test_torch_runs_blocks_as_onnxruntime_does(name: str) -> None:
+    model, images = network(name), pictures(3)
+    plan = make_plan(model)
+    observation = observe(model, images)
+    params = _params(observation, "minmax", None)
+    means = run_reference(model, plan, images[:, 0]).means
+    constants, _ = quantize_constants(model, plan, params, images[:, 0], means, QuantizeOptions())
+    nodes = {node.name or "": node for node in model.graph}
+    segment = Segment(nodes, plan.layers, plan.input, params, constants, frozenset())
+    quantized = rewrite(model, plan, params, constants)
+    rounded = GraphRunner(quantized, ["image.dequantized"]).run(images[:, 0])["image.dequantized"]
+    with torch.no_grad():
+        floats = segment.run_float(torch.from_numpy(images[:, 0])).numpy()
+        integers = segment.run_quantized(torch.from_numpy(rounded)).numpy()
+    np.testing.assert_allclose(floats.reshape(3, -1), run(model, images), rtol=1e-4, atol=1e-5)
+    steps = np.abs(integers.reshape(3, -1) - run(quantized, images)) / params["logits"].scale
+    assert steps.max() < 1.01
+    assert np.mean(steps < 0.01) >= 0.9
+
+
+def test_learned_rounding_beats_the_nearest_on_a_layer() -> None:
+    """By the error of the layer before its output is rounded, on images that int8 holds exactly."""
+    b = GraphBuilder([1, *SHAPE])
+    model = b.model(b.conv(b.image, 16))
+    grid = ActivationParams(1 / 32, 0)
+    images, unseen = (
+        np.rint(pictures(count, seed) * 32).clip(-128, 127) / 32 for count, seed in ((20, 0), (8, 1))
+    )
+    observation, plan = observe(model, images.astype(np.float32)), make_plan(model)
+    params = _params(observation, "minmax", grid)
+    plain = QuantizeOptions(rounding="nearest", bias_correction=False)
+    batch = images[:, 0].astype(np.float32)
+    constants, _ = quantize_constants(model, plan, params, batch, {}, plain)
+    options = LearningOptions(iterations=60, batch=8, weight_rate=0.03)
+    learned = learn(model, plan, params, constants, batch, options)
+    assert (learned.blocks, learned.kept) == (1, 1)
+    scores = []
+    for made in ((params, constants), (learned.params, learned.constants)):
+        quantized = rewrite(model, plan, *made)
+        raw = quantized.graph.outputs[0].producer().inputs[0].producer().inputs[0].name  # type: ignore[union-attr]
+        answers = GraphRunner(quantized, [str(raw)], optimize=False).run(unseen[:, 0])[str(raw)]
+        scores.append(sqnr_db(run(model, unseen), answers.reshape(len(unseen), -1)))
+    assert scores[1] > scores[0] + 1
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_high_effort_is_not_worse_than_the_default(name: str) -> None:
+    model, images, unseen = network(name), pictures(16), pictures(16, seed=1)
+    default = quantize(model, observe(model, images, carries_most=True))
+    scores = [sqnr_db(run(model, unseen), run(r.model, unseen)) for r in (default, high(model, images))]
+    assert scores[1] > scores[0] - 0.3
+
+
+def test_the_same_seed_gives_the_same_network() -> None:
+    model, images = network("plain"), pictures(10)
+    first, second = (ir.to_proto(high(model, images).model).SerializeToString() for _ in range(2))
+    assert first == second
+
+
+def test_learning_changes_integers_and_steps_only() -> None:
+    model, images = network("plain"), pictures(12)
+    default, learned = quantize(model, observe(model, images)).model, high(model, images).model
+    assert [(n.op_type, n.name) for n in default.graph] == [(n.op_type, n.name) for n in learned.graph]
+    shapes = [{k: v.shape for k, v in one.graph.initializers.items()} for one in (default, learned)]
+    assert shapes[0] == shapes[1]
+
+
+def test_blocks_of_unknown_operators_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    for operator in list(OPERATORS):
+        monkeypatch.delitem(OPERATORS, operator)
+    model, images = network("plain"), pictures(8)
+    default = quantize(model, observe(model, images, carries_most=True))
+    learned = high(model, images)
+    assert learned.report.learned_blocks == 0
+    np.testing.assert_array_equal(run(learned.model, images), run(default.model, images))
+
+
+def test_one_image_leaves_nothing_to_learn_on() -> None:
+    assert high(network("plain"), pictures(1)).report.learned_blocks == 0
+
+
+def test_blocks_cover_the_plan_and_begin_where_the_last_ended() -> None:
+    plan = make_plan(network("plain"))
+    blocks = cut_blocks(plan)
+    assert [layer for _, layers in blocks for layer in layers] == list(plan.layers)
+    assert [source for source, _ in blocks[1:]] == [layers[-1].output for _, layers in blocks[:-1]]
+
+
+def test_progress_counts_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning_module, "LearningOptions", lambda: LearningOptions(iterations=1))
+    seen: list[tuple[str, int, int]] = []
+    model, images = network("plain"), pictures(6)
+    quantize(
+        model, observe(model, images), QuantizeOptions(effort="high"), progress=lambda *e: seen.append(e)
+    )
+    count = len(cut_blocks(make_plan(model)))
+    assert [event for event in seen if event[0] == "learn"] == [
+        ("learn", done, count) for done in range(1, count + 1)
+    ]
+
+
+def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    with pytest.raises(MissingExtraError, match="needs the package torch"):
+        import_torch()
