@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from edgekit.graph.ops import OPSET, infer_types
+from edgekit.graph.ops import OPSET, infer_types, required_opset
 from edgekit.graph.values import AttributeValue, add_initializer
 
 __all__ = ["NETWORKS", "FloatArray", "GraphBuilder"]
@@ -90,6 +90,7 @@ class GraphBuilder:
         assert producer is not None
         producer.name = "logits"
         self.graph.outputs.append(output)
+        self.graph.opset_imports[""] = required_opset(self.graph)
         return ir.Model(self.graph, ir_version=10)
 
 

@@ -30,6 +30,11 @@ def image_batches(count: int = 3) -> list[FloatArray]:
     return [random.standard_normal((1, 3, 24, 24)).astype(np.float32) for _ in range(count)]
 
 
+def fed() -> list[tuple[FloatArray, ...]]:
+    """The same, an array for each input."""
+    return [(batch,) for batch in image_batches()]
+
+
 def fp32_file(folder: Path, format_: Format, *, scale: float = 1.0) -> tuple[Emitted, FloatArray]:
     """A file whose classifier is ``scale`` times the network's, and the network's logits."""
     built = [GraphBuilder((1, 3, 24, 24)) for _ in range(2)]
@@ -46,7 +51,7 @@ def fp32_file(folder: Path, format_: Format, *, scale: float = 1.0) -> tuple[Emi
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_faithful_file_passes(tmp_path: Path, format_: Format) -> None:
     emitted, reference = fp32_file(tmp_path, format_)
-    parity, logits = verify_artifact(emitted, reference, image_batches())
+    parity, logits = verify_artifact(emitted, reference, fed())
     assert (parity.images, parity.agreement) == (3, 100)
     assert parity.max_relative_error < 1e-5
     assert logits.shape == reference.shape
@@ -57,14 +62,14 @@ def test_a_faithful_file_passes(tmp_path: Path, format_: Format) -> None:
 def test_a_file_of_other_weights_does_not(tmp_path: Path, format_: Format) -> None:
     emitted, reference = fp32_file(tmp_path, format_, scale=1.001)
     with pytest.raises(CheckError, match=r"differs from the network by .*expected at most 1e-04") as caught:
-        verify_artifact(emitted, reference, image_batches())
+        verify_artifact(emitted, reference, fed())
     assert (caught.value.exit_code, bool(caught.value.hint)) == (1, True)
 
 
 @pytest.mark.parametrize("precision", ["fp16", "dynamic", "int8"])
 def test_only_fp32_is_held_to_rounding(tmp_path: Path, precision: str) -> None:
     emitted, reference = fp32_file(tmp_path, "onnx", scale=1.001)
-    parity, _ = verify_artifact(replace(emitted, precision=precision), reference, image_batches())  # type: ignore[arg-type]
+    parity, _ = verify_artifact(replace(emitted, precision=precision), reference, fed())  # type: ignore[arg-type]
     assert 1e-4 < parity.max_relative_error < 2e-3
 
 
@@ -75,7 +80,7 @@ def test_weights_changed_inside_the_file_are_found(tmp_path: Path) -> None:
     bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(0.1), bias.name))
     onnx.save(proto, emitted.path)
     with pytest.raises(CheckError, match="differs from the network"):
-        verify_artifact(emitted, reference, image_batches())
+        verify_artifact(emitted, reference, fed())
 
 
 @pytest.mark.parametrize("format_", FORMATS)
@@ -83,14 +88,14 @@ def test_a_truncated_file_is_named(tmp_path: Path, format_: Format) -> None:
     emitted, reference = fp32_file(tmp_path, format_)
     emitted.path.write_bytes(emitted.path.read_bytes()[:200])
     with pytest.raises(ModelFileError, match=emitted.path.name):
-        verify_artifact(emitted, reference, image_batches())
+        verify_artifact(emitted, reference, fed())
 
 
 @pytest.mark.parametrize(("precision", "hint"), [("fp16", "65504"), ("fp32", "")])
 def test_numbers_that_are_not_finite(tmp_path: Path, precision: str, hint: str) -> None:
     emitted, reference = fp32_file(tmp_path, "onnx", scale=float("inf"))
     with pytest.raises(CheckError, match="not finite") as caught:
-        verify_artifact(replace(emitted, precision=precision), reference, image_batches())  # type: ignore[arg-type]
+        verify_artifact(replace(emitted, precision=precision), reference, fed())  # type: ignore[arg-type]
     assert hint in caught.value.hint
 
 

@@ -118,6 +118,12 @@ def _require_supported(graph: onnx.GraphProto) -> None:
     for node in graph.node:
         if not all(isinstance(name, str) for name in (node.name, node.op_type, *node.input, *node.output)):
             raise ModelFileError("the names of a node are not text: the file is damaged", hint=_AGAIN)
+        if not all(
+            _is_text(item) for attribute in node.attribute for item in (attribute.s, *attribute.strings)
+        ):
+            raise ModelFileError(
+                f"an attribute of node {node.name!r} is not text: the file is damaged", hint=_AGAIN
+            )
         where = f"node {node.name or node.output[0] if node.output else node.name!r} ({node.op_type})"
         if node.op_type in _CONTROL_FLOW:
             raise UnsupportedError(
@@ -133,6 +139,14 @@ def _require_supported(graph: onnx.GraphProto) -> None:
             raise UnsupportedError(
                 f"{where}: the model is already quantized", hint="give the float32 model it was made from"
             )
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _load_external_data(proto: onnx.ModelProto, file: Path) -> None:

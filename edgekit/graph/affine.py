@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from edgekit.errors import UnsupportedError
 from edgekit.graph.edit import constant_before
 from edgekit.graph.values import array_of, only_reader, required
 
@@ -40,6 +41,10 @@ def absorb(node: ir.Node, affine: ChannelAffine) -> None:
     weight, bias = array_of(required(node, 1)), array_of(required(node, 2))
     assert weight is not None
     assert bias is not None
+    if affine.factor.size != bias.size:
+        raise UnsupportedError(
+            f"node {node.name!r} ({node.op_type}) has {bias.size} channels, what follows it {affine.factor.size}"
+        )
     scaled = _scale_weight(node, weight.astype(np.float64), affine.factor)
     moved = bias.astype(np.float64) * affine.factor + affine.shift
     node.replace_input_with(1, constant_before(node, "weight", scaled.astype(np.float32)))
