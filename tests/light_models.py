@@ -13,7 +13,7 @@ __all__ = ["LIGHT_MODELS", "with_random_weights"]
 _FOLDER = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 
 LIGHT_MODELS: tuple[Path, ...] = tuple(sorted(_FOLDER.glob("*.onnx")))
-"""AlexNet with LRN, DenseNet-121, Inception v1 and v2, ResNet-50, ShuffleNet, SqueezeNet, VGG-19, ZFNet-512."""
+"""AlexNet with LRN, DenseNet-121, Inception v1, v2, ResNet-50, ShuffleNet, SqueezeNet, VGG-19, ZFNet-512."""
 
 
 def with_random_weights(path: Path, seed: int = 0) -> onnx.ModelProto:

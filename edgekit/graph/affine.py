@@ -43,7 +43,8 @@ def absorb(node: ir.Node, affine: ChannelAffine) -> None:
     assert bias is not None
     if affine.factor.size != bias.size:
         raise UnsupportedError(
-            f"node {node.name!r} ({node.op_type}) has {bias.size} channels, what follows it {affine.factor.size}"
+            f"node {node.name!r} ({node.op_type}) has {bias.size} channels, what follows it has "
+            f"{affine.factor.size}"
         )
     scaled = _scale_weight(node, weight.astype(np.float64), affine.factor)
     moved = bias.astype(np.float64) * affine.factor + affine.shift
