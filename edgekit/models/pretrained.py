@@ -138,16 +138,60 @@ def _torchvision(
     crop: int,
     resize_filter: Literal["bilinear", "bicubic"] = "bicubic",
     bn_eps: float = 1e-5,
+    *,
+    mean: tuple[float, ...] = IMAGENET_MEAN,
+    std: tuple[float, ...] = IMAGENET_STD,
 ) -> Pretrained:
     sha256_prefix = file.removesuffix(".pth").rpartition("-")[2]
+    origin = Url(_TORCHVISION_URL + file, sha256_prefix)
     convention = Convention(padding="torch", bn_eps=bn_eps)
-    return Pretrained(Url(_TORCHVISION_URL + file, sha256_prefix), convention, resize, crop, resize_filter)
+    return Pretrained(origin, convention, resize, crop, resize_filter, mean, std)
+
+
+def _classic(file: str, resize: int = 256) -> Pretrained:
+    return _torchvision(file, resize, 224, "bilinear")
+
+
+def _google(file: str, resize: int, crop: int) -> Pretrained:
+    """Ported from TensorFlow; torchvision rescales its usual input inside these networks to ±1."""
+    return _torchvision(file, resize, crop, "bilinear", 1e-3, mean=(0.5,) * 3, std=(0.5,) * 3)
 
 
 # Sizes and filters: pytorch/vision torchvision/models/*.py, the DEFAULT weights of each network.
 # B0 and B2 to B7 under the names whose hashes are right (pytorch/vision#7744). B5 to B7 were trained
 # with TensorFlow's epsilon; torchvision pads them its own way and publishes their accuracy so.
 PRETRAINED = {
+    "alexnet": _classic("alexnet-owt-7be5be79.pth"),
+    "vgg11": _classic("vgg11-8a719046.pth"),
+    "vgg11_bn": _classic("vgg11_bn-6002323d.pth"),
+    "vgg13": _classic("vgg13-19584684.pth"),
+    "vgg13_bn": _classic("vgg13_bn-abd245e5.pth"),
+    "vgg16": _classic("vgg16-397923af.pth"),
+    "vgg16_bn": _classic("vgg16_bn-6c64b313.pth"),
+    "vgg19": _classic("vgg19-dcbb9e9d.pth"),
+    "vgg19_bn": _classic("vgg19_bn-c79401a0.pth"),
+    "googlenet": _google("googlenet-1378be20.pth", 256, 224),
+    "inception_v3": _google("inception_v3_google-0cc3c7bd.pth", 342, 299),
+    "resnet18": _classic("resnet18-f37072fd.pth"),
+    "resnet34": _classic("resnet34-b627a593.pth"),
+    "resnet50": _classic("resnet50-11ad3fa6.pth", 232),
+    "resnet101": _classic("resnet101-cd907fc2.pth", 232),
+    "resnet152": _classic("resnet152-f82ba261.pth", 232),
+    "wide_resnet50_2": _classic("wide_resnet50_2-9ba9bcbe.pth", 232),
+    "resnext50_32x4d": _classic("resnext50_32x4d-1a0047aa.pth", 232),
+    "densenet121": _classic("densenet121-a639ec97.pth"),
+    "densenet169": _classic("densenet169-b2777c0a.pth"),
+    "densenet201": _classic("densenet201-c1103571.pth"),
+    "shufflenet_v2_x0_5": _classic("shufflenetv2_x0.5-f707e7126e.pth"),
+    "shufflenet_v2_x1_0": _classic("shufflenetv2_x1-5666bf0f80.pth"),
+    "shufflenet_v2_x1_5": _classic("shufflenetv2_x1_5-3c479a10.pth", 232),
+    "shufflenet_v2_x2_0": _classic("shufflenetv2_x2_0-8be3c8ee.pth", 232),
+    "mnasnet0_5": _classic("mnasnet0.5_top1_67.823-3ffadce67e.pth"),
+    "mnasnet0_75": _classic("mnasnet0_75-7090bc5f.pth", 232),
+    "mnasnet1_0": _classic("mnasnet1.0_top1_73.512-f206786ef8.pth"),
+    "mnasnet1_3": _classic("mnasnet1_3-a4c69d6f.pth", 232),
+    "mobilenet_v3_large": _torchvision("mobilenet_v3_large-5c1a4163.pth", 232, 224, "bilinear", 1e-3),
+    "mobilenet_v3_small": _torchvision("mobilenet_v3_small-047dcff4.pth", 256, 224, "bilinear", 1e-3),
     "mobilenet_v2": _torchvision("mobilenet_v2-7ebf99e0.pth", 232, 224, "bilinear"),
     "squeezenet1_0": _torchvision("squeezenet1_0-b66bff10.pth", 256, 224, "bilinear"),
     "squeezenet1_1": _torchvision("squeezenet1_1-b8a52dc0.pth", 256, 224, "bilinear"),
