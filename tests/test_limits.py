@@ -12,6 +12,7 @@ from edgekit import limits, target
 from edgekit.deployment import deploy
 from edgekit.errors import ModelFileError, UnsupportedError
 from edgekit.limits import Facts, check, facts_of, operators_of, refusals
+from edgekit.options import Precision
 from edgekit.runtimes.tflite_file import read
 from edgekit.target import Target
 from family_files import network_file
@@ -94,7 +95,7 @@ def test_the_runtimes_for_microcontrollers_have_a_list_of_operators() -> None:
     micro = [one for one in target.all_targets() if one.runs_on == "tflite-micro"]
     assert {one.kind for one in micro} == {"mcu", "npu"}
     assert all("CONV_2D" in (operators_of(one) or ()) for one in micro)
-    assert operators_of(msgspec.structs.replace(BOARD, operators=("ADD",))) == {"ADD"}
+    assert operators_of(msgspec.structs.replace(BOARD, operators=("ADD",))) == frozenset({"ADD"})
 
 
 def test_a_network_is_refused_by_what_it_is_over_unless_forced() -> None:
@@ -111,8 +112,8 @@ def test_a_network_is_refused_by_what_it_is_over_unless_forced() -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8", "dynamic"])
-def test_a_files_precision_is_read_from_its_weights(precision: str) -> None:
-    path = network_file("mobilenet_v1", precision=precision)  # type: ignore[arg-type]
+def test_a_files_precision_is_read_from_its_weights(precision: Precision) -> None:
+    path = network_file("mobilenet_v1", precision=precision)
     assert facts_of(path).precision == precision
     assert facts_of(path).size_bytes == path.stat().st_size
     assert facts_of(path).runtime_version == read(path).min_runtime_version

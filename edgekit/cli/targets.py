@@ -12,6 +12,7 @@ from edgekit.cli import console
 from edgekit.cli.arguments import Json
 from edgekit.cli.console import Column
 from edgekit.cli.progress import watch
+from edgekit.cli.target_fields import fields_of, limits_json
 from edgekit.latency_model import LatencyErrors, LatencyModel
 from edgekit.resources import user_folder
 
@@ -48,18 +49,11 @@ def _show(
     """What one target needs and allows."""
     targets = target.resolve(name)
     if json:
-        console.print_json({"targets": [one.to_json() | _latency_json(one.latency) for one in targets]})
+        rows = [one.to_json() | limits_json(one) | _latency_json(one.latency) for one in targets]
+        console.print_json({"targets": rows})
         return
     for one in targets:
-        console.print_fields(
-            {
-                "name": one.name,
-                "summary": one.summary or "any runtime of the format",
-                "kind": one.kind,
-                "format": one.format,
-                "precisions": f"{', '.join(one.precisions)} (the first is the default)",
-            }
-        )
+        console.print_fields(fields_of(one))
         for model in one.latency:
             _print_model(model)
         console.print_line()
@@ -101,7 +95,9 @@ def _fit(
     if out:
         target.write(out, fitted[0])
     if json:
-        console.print_json({"targets": [one.to_json() | _latency_json(one.latency) for one in fitted]})
+        console.print_json(
+            {"targets": [one.to_json() | limits_json(one) | _latency_json(one.latency) for one in fitted]}
+        )
         return
     for one in fitted:
         for model in one.latency:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from edgekit import model_file, target
+from edgekit.cli.target_fields import limits_json
 from edgekit.description import describe, models
 from edgekit.models import zoo
 from edgekit.options import Scale, ScaleChange
@@ -138,7 +139,7 @@ def test_targets_list_names_the_formats_too(run: Run) -> None:
 def test_targets_show(run: Run, name: str) -> None:
     shown = run("targets", "show", name, "--json").json()["targets"]
     assert [one.pop("latency") for one in shown] == [[] for _ in target.resolve(name)]
-    assert shown == [one.to_json() for one in target.resolve(name)]
+    assert shown == [one.to_json() | limits_json(one) for one in target.resolve(name)]
     out = run("targets", "show", name).out
     assert all(one.format in out for one in target.resolve(name))
 
