@@ -69,14 +69,15 @@ def report(paths: Sequence[Path], output: Path, options: ReportOptions = ReportO
             f"there are no records in {', '.join(map(str, paths)) or 'no file'}",
             hint="edgekit benchmark model.tflite -o results.jsonl measures some",
         )
-    runs = join(records, published_networks())
+    published = published_networks()
+    runs = join(records, published)
     if options.compare:
         for path, one in zip(paths, sets, strict=True):
             if not one:
                 raise InputError(f"there are no records in {path}, so there is nothing to compare")
         document = build_comparison(join(sets[0]), join(sets[1]), title=options.title)
     else:
-        sources = Sources(published_networks(), _layers_of(runs))
+        sources = Sources(published, _layers_of(runs))
         document = build(runs, sources, title=options.title, max_drop=options.max_drop)
     write_atomically(output, _written(output.suffix.lower(), document, records))
     return ReportResult(output, len(records), document, tuple(warnings))

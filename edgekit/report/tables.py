@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from edgekit.measure.record import LatencyRecord
 from edgekit.report.document import Cell, Column, Table
 from edgekit.report.runs import Run
-from edgekit.report.verdict import baseline_of, place_title, speedup
+from edgekit.report.verdict import baseline_of, baselines, place_title, speedup
 from edgekit.report.wording import megabytes, milliseconds, percent, times
 
 __all__ = ["measurements_table", "number", "pairs_with_fp32", "speedup_table", "text"]
@@ -78,7 +78,8 @@ def speedup_table(key: str, pairs: Sequence[tuple[Run, Run]]) -> Table:
 
 def pairs_with_fp32(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
     """Each timed run that is not fp32, with the fp32 run of its network in the same place."""
-    return [(run, base) for run in runs if run.latency and (base := baseline_of(run, runs)) is not None]
+    known = baselines(runs)
+    return [(run, base) for run in runs if run.latency and (base := baseline_of(run, known)) is not None]
 
 
 def _measurement(run: Run) -> tuple[Cell, ...]:

@@ -7,13 +7,18 @@ is said; and without either the fastest file is named with that reservation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from edgekit.report.document import Answer
 from edgekit.report.runs import Place, Run, Top1, by_place
 from edgekit.report.wording import counted, joined, megabytes, milliseconds, percent, times
 
-__all__ = ["answers", "baseline_of", "place_title", "speedup"]
+__all__ = ["Baselines", "answers", "baseline_of", "baselines", "place_title", "speedup"]
+
+Baselines: TypeAlias = Mapping[tuple[object, ...], Sequence[Run]]
+"""Made by :func:`baselines`, for :func:`baseline_of`."""
 
 _LOCAL = "local"
 _MOST_OTHERS = 3
@@ -32,21 +37,27 @@ def place_title(place: Place) -> str:
     return f"{name}{driven}{', emulated' if place.emulated else ''}"
 
 
-def baseline_of(run: Run, runs: Sequence[Run]) -> Run | None:
-    """The same network in fp32 in the same place and on as many threads, if possible in its runtime."""
+def baselines(runs: Iterable[Run]) -> Baselines:
+    """The timed fp32 runs among ``runs``, by what a run has to share with its baseline."""
+    found: dict[tuple[object, ...], list[Run]] = defaultdict(list)
+    for run in runs:
+        if run.record.precision == "fp32" and run.latency:
+            found[_shared(run)].append(run)
+    return found
+
+
+def baseline_of(run: Run, known: Baselines) -> Run | None:
+    """The same network in fp32 in the same place on as many threads, if possible in its runtime."""
     if run.record.precision == "fp32":
         return None
-    same = [
-        other
-        for other in runs
-        if other.record.precision == "fp32"
-        and other.network == run.network
-        and other.place == run.place
-        and other.record.num_threads == run.record.num_threads
-        and other.latency
-    ]
-    same.sort(key=lambda other: (other.record.runtime != run.record.runtime, other.median_ms))
-    return same[0] if same else None
+    same = known.get(_shared(run), ())
+    return min(
+        same, key=lambda other: (other.record.runtime != run.record.runtime, other.median_ms), default=None
+    )
+
+
+def _shared(run: Run) -> tuple[object, ...]:
+    return run.network, run.place, run.record.num_threads
 
 
 def speedup(run: Run, baseline: Run) -> tuple[float, float, float]:
@@ -64,7 +75,7 @@ def _answer(place: Place, here: list[Run], runs: Sequence[Run], max_drop: float)
     best = max(top1.value for _, top1 in rated)
     good = [(run, top1) for run, top1 in rated if top1.value >= best - max_drop]
     chosen, top1 = min(good, key=lambda pair: (pair[0].median_ms, -pair[1].value))
-    baseline = baseline_of(chosen, here)
+    baseline = baseline_of(chosen, baselines(here))
     return Answer(
         place_title(place),
         f"Ship {chosen.label}",
@@ -145,20 +156,14 @@ def _lost(run: Run, top1: Top1, baseline: Run | None) -> str:
 
 def _others(chosen: Run, top1: Top1, rated: Sequence[tuple[Run, Top1]]) -> list[str]:
     """What else nothing beats in both accuracy and speed, nearest in speed first."""
-    front = [
-        (run, other)
-        for run, other in rated
-        if run is not chosen and not any(_beats(pair, (run, other)) for pair in rated)
-    ]
+    front: list[tuple[Run, Top1]] = []
+    for run, other in sorted(rated, key=lambda pair: (pair[0].median_ms or 0.0, -pair[1].value)):
+        if not front or other.value > front[-1][1].value:
+            front.append((run, other))
+    front = [pair for pair in front if pair[0] is not chosen]
     own = chosen.median_ms or 0.0
     front.sort(key=lambda pair: abs((pair[0].median_ms or 0.0) - own))
     return [_other(run, other.value - top1.value, own) for run, other in front[:_MOST_OTHERS]]
-
-
-def _beats(first: tuple[Run, Top1], second: tuple[Run, Top1]) -> bool:
-    speeds = first[0].median_ms or 0.0, second[0].median_ms or 0.0
-    rates = first[1].value, second[1].value
-    return speeds[0] <= speeds[1] and rates[0] >= rates[1] and (speeds[0] < speeds[1] or rates[0] > rates[1])
 
 
 def _other(run: Run, points: float, own_ms: float) -> str:
@@ -171,7 +176,7 @@ def _other(run: Run, points: float, own_ms: float) -> str:
 def _fastest_only(place: Place, here: Sequence[Run]) -> Answer:
     fastest = min(here, key=lambda run: run.median_ms or 0.0)
     networks = sorted({run.network for run in here})
-    baseline = baseline_of(fastest, here)
+    baseline = baseline_of(fastest, baselines(here))
     return Answer(
         place_title(place),
         f"{fastest.label} is the fastest",

@@ -28,7 +28,7 @@
     const controls = element.previousElementSibling?.matches(".chart-controls") ? element.previousElementSibling : null;
     if (controls) controls.replaceChildren();
     entry.result = await vegaEmbed(element, fitted(charts[element.dataset.chart], width), {
-      renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: { disableDefaultStyle: true },
+      renderer: "svg", actions: false, ast: true, logLevel: 1, defaultStyle: false, tooltip: { disableDefaultStyle: true },
       ...(controls ? { bind: controls } : {}),
     });
     element.dataset.drawn = "true";
