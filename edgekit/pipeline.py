@@ -361,6 +361,10 @@ def _calibration_warnings(data: CalibrationData, needs_int8: bool) -> list[str]:
     warnings = data.warnings() if needs_int8 else []
     if data.is_synthetic and needs_int8:
         warnings.append(f"calibrated on {data.description}: give --calibration FOLDER with your own images")
+    if needs_int8 and len(data) == 1:
+        warnings.append("calibrated on one image, which shows few of the ranges: give a hundred")
+    if needs_int8 and all(pixels.min() == pixels.max() for pixels in data.pixels()):
+        warnings.append("every calibration image is of one colour: give images like those that will be seen")
     if data.skipped:
         names = ", ".join(skipped.path.name for skipped in data.skipped[:3])
         warnings.append(f"{len(data.skipped)} calibration images could not be read: {names}")

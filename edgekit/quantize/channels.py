@@ -18,6 +18,7 @@ from edgekit.graph.run import GraphRunner
 from edgekit.graph.subgraph import values_by_name
 from edgekit.graph.values import add_initializer, array_of, required, shape_of
 from edgekit.quantize.arithmetic import FloatArray
+from edgekit.quantize.observers import check_finite
 from edgekit.quantize.plan import Layer, Plan
 
 __all__ = ["BOUND_HEADROOM", "ChannelGraph", "ChannelRange", "measure_channels"]
@@ -45,7 +46,8 @@ class ChannelRange:
 def measure_channels(model: ir.Model, plan: Plan, images: Iterable[FloatArray]) -> dict[str, ChannelRange]:
     """Ranges of the channels of every value with channels, over fp32 ``images`` ``[1, C, H, W]``.
 
-    The network runs in stretches, so that memory holds few layers' outputs of one image.
+    The network runs in stretches, so that memory holds few layers' outputs of one image. Raises
+    :class:`~edgekit.errors.InputError` naming a value that is not finite.
     """
     values = values_by_name(model)
     names = [name for name in plan.values if len(shape_of(values[name])) >= 2]
@@ -55,6 +57,7 @@ def measure_channels(model: ir.Model, plan: Plan, images: Iterable[FloatArray]) 
     for image in images:
         for runner in runners:
             for name, array in runner.run(image).items():
+                check_finite(name, float(array.min()), float(array.max()))
                 ranges[name] = _widened(ranges.get(name), array)
     return ranges
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edgekit.errors import InputError
 
-__all__ = ["BINS", "Observer"]
+__all__ = ["BINS", "Observer", "check_finite"]
 
 BINS = 2048
 _SAMPLED = 1 << 14  # numbers of one image that enter the histogram; extremes always see all
@@ -34,11 +34,7 @@ class Observer:
     def update(self, values: npt.NDArray[np.float32]) -> None:
         """Take in the values of one batch, any shape; :class:`InputError` names a value with NaN or inf."""
         low, high = float(values.min()), float(values.max())
-        if not (np.isfinite(low) and np.isfinite(high)):
-            raise InputError(
-                f"activation {self.name!r} is not finite on a calibration image",
-                hint="check the weights and the preprocessing: the network overflows at this layer",
-            )
+        check_finite(self.name, low, high)
         self.low, self.high = min(self.low, low), max(self.high, high)
         self._cover(low, high)
         flat = values.reshape(-1)
@@ -67,3 +63,12 @@ class Observer:
             self.start -= BINS * self.width
         self.counts = np.concatenate([half, empty] if at_end else [empty, half])
         self.width *= 2
+
+
+def check_finite(name: str, low: float, high: float) -> None:
+    """Raise :class:`InputError` that names a value whose extremes are NaN or infinite."""
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise InputError(
+            f"activation {name!r} is not finite on a calibration image",
+            hint="check the weights and the preprocessing: the network overflows at this layer",
+        )

@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from edgekit.errors import InputError
 from edgekit.graph.run import GraphRunner
 from edgekit.graph.subgraph import values_by_name
 from edgekit.graph.values import array_of
@@ -179,3 +180,11 @@ def test_layers_that_stay_float_are_left_alone() -> None:
     found = condition(model, make_plan(model, names), pictures(3))
     np.testing.assert_array_equal(run(found.model, pictures(3)), run(model, pictures(3)))
     assert found.staggers == ()
+
+
+def test_a_value_that_is_not_finite_is_named() -> None:
+    model = block(dead=0)
+    name = next(iter(model.graph)).name
+    put(model, f"{name}.input2", np.full(8, np.nan, np.float32))
+    with pytest.raises(InputError, match="is not finite on a calibration image"):
+        conditioned(model, pictures(1))
