@@ -45,8 +45,8 @@ from small_models import save_onnx
 PROCESSES = 10
 PAIRS = 8
 CUTS = 50
-JOBS = 6
-CUT_AFTER_BYTES = (500, 120_000)
+JOBS = 4
+CUT_AFTER_BYTES = (500, 60_000)
 CORE = "1"
 COLUMNS = (
     Column("what"),
