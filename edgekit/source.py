@@ -105,7 +105,7 @@ def build(model: str | Path | Network, scale: ScaleChange = ScaleChange()) -> nn
     if isinstance(parsed, Network):
         from edgekit.models import module  # brings torch
 
-        return module.build(parsed)
+        return module.build(parsed, training=True)
     if isinstance(parsed, ModuleFunction):
         return call(parsed)
     raise InputError(f"{model} cannot be built as a torch module, expected a network of the zoo")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from edgekit import model_file, source
 from edgekit.errors import EdgekitError, InputError, ModelFileError, UnknownNameError
@@ -114,3 +115,11 @@ def test_a_function_that_gives_no_module(user_module: str, function: str, messag
 def test_a_module_that_cannot_be_imported() -> None:
     with pytest.raises(InputError, match=r"gave ModuleNotFoundError: .*no_such_package"):
         source.call(ModuleFunction("no_such_package.networks", "build"))
+
+
+def test_a_network_to_train_has_its_auxiliary_classifiers() -> None:
+    module = source.build("googlenet", ScaleChange(width=0.125, resolution=224, num_classes=4)).train()
+    with torch.no_grad():
+        answers = module(torch.zeros(2, 3, 224, 224))
+        assert [tuple(answer.shape) for answer in answers] == [(2, 4)] * 3
+        assert module.eval()(torch.zeros(1, 3, 224, 224)).shape == (1, 4)
