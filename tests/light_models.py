@@ -48,4 +48,4 @@ def _weights(
         return random.uniform(0.5, 1.5, shape).astype(np.float32)
     else:
         spread = 0.1
-    return (spread * random.standard_normal(shape)).astype(np.float32)
+    return np.asarray(spread * random.standard_normal(shape), np.float32)

@@ -50,7 +50,7 @@ class Pyramid(nn.Module):
         coarse = self.second(fine)
         fine = fine + F.interpolate(coarse, scale_factor=2.0, mode="bilinear", align_corners=False)
         found = [head(level).flatten(2) for head, level in zip(self.heads, (fine, coarse), strict=True)]
-        box, score = torch.cat(found, 2).split((4, 1), 1)
+        box, score = torch.split(torch.cat(found, 2), (4, 1), 1)  # type: ignore[no-untyped-call]
         return (
             torch.cat([box, score.sigmoid()], 1),
             fine,
@@ -70,7 +70,8 @@ class Next(nn.Module):
         x = self.stem(x)
         y = self.norm(self.deep(x).permute(0, 2, 3, 1))
         y = self.narrow(F.gelu(self.wide(y))).permute(0, 3, 1, 2)
-        return (x + y).mean((2, 3))
+        found: torch.Tensor = (x + y).mean((2, 3))
+        return found
 
 
 class Resolution(nn.Module):
