@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgekit.errors import MissingExtraError, UnsupportedError
-from edgekit.runtimes.tflite_file import read
+from edgekit.runtimes.tflite_file import TfliteFile, read
 from edgekit.target import Npu
 
 __all__ = ["EXTRA", "PACKAGE", "VelaEstimate", "VelaLayer", "VelaReason", "estimate"]
@@ -111,7 +111,7 @@ def estimate(path: Path | str, npu: Npu) -> VelaEstimate:
             )
         (summary,) = _rows(summaries[0])
         layers = [row for one in Path(folder).glob("*_per-layer.csv") for row in _rows(one)]
-    return _read(installed, npu, report, summary, layers)
+    return _read(file, installed, npu, report, summary, layers)
 
 
 def _compile(path: Path, npu: Npu, folder: Path) -> str:
@@ -155,7 +155,12 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
 
 
 def _read(
-    installed: str, npu: Npu, report: str, summary: Mapping[str, str], layers: list[dict[str, str]]
+    file: TfliteFile,
+    installed: str,
+    npu: Npu,
+    report: str,
+    summary: Mapping[str, str],
+    layers: list[dict[str, str]],
 ) -> VelaEstimate:
     counts = {found["where"]: int(found["count"]) for found in _COUNT.finditer(report)}
     return VelaEstimate(
@@ -170,9 +175,7 @@ def _read(
         flash_bytes=_bytes(summary, "on_chip_flash") + _bytes(summary, "off_chip_flash"),
         npu_operators=counts.get("NPU", 0),
         cpu_operators=counts.get("CPU", 0),
-        left=tuple(
-            VelaReason(found["op"], found["name"], found["why"]) for found in _REASON.finditer(report)
-        ),
+        left=tuple(_reasons(report, file)),
         layers=tuple(
             VelaLayer(
                 row["Name"],
@@ -185,6 +188,14 @@ def _read(
             for row in layers
         ),
     )
+
+
+def _reasons(report: str, file: TfliteFile) -> Iterator[VelaReason]:
+    """What vela says of operators, each by its code in the file: vela takes fused activations apart."""
+    codes = {file.tensors[one.outputs[0]].name: one.code for one in file.operators}
+    for found in _REASON.finditer(report):
+        name = found["name"]
+        yield VelaReason(codes.get(name, found["op"]), name, found["why"])
 
 
 def _whole(text: str) -> int:
