@@ -101,7 +101,7 @@ def distribution_chart(rows: Rows, samples: Rows, *, palette: theme.Palette) -> 
         x=alt.X("median:Q", scale=scale), color=alt.value(palette.ink)
     )
     chart = alt.layer(ticks, whole, half, sure, middle).properties(
-        width="container", height=alt.Step(_ROW_HEIGHT)
+        width="container", height=_ROW_HEIGHT * len(rows)
     )
     return specification(chart, {"rows": rows, "samples": samples}, palette)
 
@@ -127,7 +127,9 @@ def speedup_chart(
     equal = (
         alt.Chart(alt.NamedData("equal")).mark_rule(color=palette.ink, strokeWidth=1.2).encode(x="ratio:Q")
     )
-    chart = alt.layer(equal, spread, dots).properties(width="container", height=alt.Step(_ROW_HEIGHT * 0.7))
+    chart = alt.layer(equal, spread, dots).properties(
+        width="container", height=_ROW_HEIGHT * max(2, len(rows))
+    )
     return specification(chart, {"rows": rows, "equal": [{"ratio": 1}]}, palette)
 
 
@@ -145,7 +147,7 @@ def memory_chart(rows: Rows, *, palette: theme.Palette) -> dict[str, Any]:
             color=alt.Color("what:N", title=None, scale=_scale(colors.keys(), colors.values())),
             tooltip=["file:N", "what:N", alt.Tooltip("mb:Q", format=".2f")],
         )
-        .properties(width="container", height=alt.Step(_ROW_HEIGHT * 0.42))
+        .properties(width="container", height=_ROW_HEIGHT / 2 * len(rows))
     )
     return specification(chart, {"rows": rows}, palette)
 

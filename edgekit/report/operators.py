@@ -161,6 +161,6 @@ def operators_chart(
             ),
             tooltip=["operator:N", "op:N", "ms:Q", altair.Tooltip("share:Q", format=".1%")],
         )
-        .properties(width=width, height=altair.Step(_BAR_HEIGHT), title=title)
+        .properties(width=width, height=_BAR_HEIGHT * len(rows), title=title)
     )
     return drawing.specification(chart, {"operators": rows}, palette)
