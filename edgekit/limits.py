@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from edgekit.errors import ModelFileError, UnsupportedError
 from edgekit.micro.arena import plan_arena
-from edgekit.micro.operators import MICRO_OPERATORS
+from edgekit.micro.operators import operators_of
 from edgekit.options import Format, Precision
 from edgekit.runtimes.base import readable_file
 from edgekit.runtimes.tflite_file import read
@@ -80,13 +80,6 @@ def facts_of(path: Path | str) -> Facts:
             f"{path} has the suffix {path.suffix or '(none)'!r}, expected one of {', '.join(_READERS)}"
         )
     return reader(readable_file(path))
-
-
-def operators_of(target: Target) -> frozenset[str] | None:
-    """The only operators that ``target`` takes, or None where there is no such list."""
-    if target.operators is not None:
-        return frozenset(target.operators)
-    return MICRO_OPERATORS if target.runs_on == "tflite-micro" else None
 
 
 def _format(target: Target, facts: Facts) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgekit.micro.operators import operators_of
 from edgekit.target import Target
 
 __all__ = ["fields_of", "limits_json"]
@@ -42,8 +43,6 @@ def fields_of(one: Target) -> dict[str, object]:
 
 def limits_json(one: Target) -> dict[str, Any]:
     """What ``targets show --json`` adds to a target that has limits; None is no limit."""
-    from edgekit.limits import operators_of  # brings numpy, which the list does without
-
     operators = operators_of(one)
     return {
         "runtime": one.runs_on,
@@ -64,7 +63,5 @@ def _bytes(size: int | None) -> str | None:
 
 
 def _operators(one: Target) -> str | None:
-    from edgekit.limits import operators_of  # as above
-
     operators = operators_of(one)
     return None if operators is None else ", ".join(sorted(operators))

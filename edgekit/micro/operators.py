@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["MICRO_OPERATORS"]
+from edgekit.target import Target
+
+__all__ = ["MICRO_OPERATORS", "operators_of"]
 
 # tensorflow/tflite-micro, python/tflite_micro/python_ops_resolver.cc: the built-in ones, by their codes in
 # the file's schema. It takes any version of them.
@@ -21,3 +23,10 @@ _CODES = """
 
 MICRO_OPERATORS: frozenset[str] = frozenset(_CODES.split())
 """TFLite's codes. A program registers those that its network needs."""
+
+
+def operators_of(target: Target) -> frozenset[str] | None:
+    """The only operators that ``target`` takes, or None where there is no such list."""
+    if target.operators is not None:
+        return frozenset(target.operators)
+    return MICRO_OPERATORS if target.runs_on == "tflite-micro" else None
