@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
+import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -14,9 +16,8 @@ from typing import Any
 from edgekit import __version__
 from edgekit.cpu import INT8_DOT, cpu_features, read_cpuinfo, saturates_int8
 from edgekit.resources import cache_folder
-from edgekit.runtimes.accelerators import ACCELERATORS, Availability, find
 
-__all__ = ["PACKAGES", "Cpu", "Diagnosis", "Package", "examine"]
+__all__ = ["PACKAGES", "Accelerator", "Cpu", "Diagnosis", "Package", "examine"]
 
 PACKAGES: dict[str, tuple[str, ...]] = {
     "": (
@@ -75,6 +76,16 @@ class Cpu:
 
 
 @dataclass(frozen=True)
+class Accelerator:
+    """``found`` names what is there, or is empty; ``looked_for`` is where it was looked for."""
+
+    accelerator: str
+    found: str
+    looked_for: str
+    is_software: bool
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """Everything that was looked at, by name what of accelerators is there and where it was looked for.
 
@@ -86,7 +97,7 @@ class Diagnosis:
     system: str
     packages: tuple[Package, ...]
     cpu: Cpu
-    accelerators: tuple[Availability, ...]
+    accelerators: tuple[Accelerator, ...]
     memory_bytes: int | None
     shared_memory_free_bytes: int | None
     omp_num_threads: str | None
@@ -113,13 +124,22 @@ def examine() -> Diagnosis:
         system=f"{platform.system()} {platform.release()}",
         packages=packages,
         cpu=cpu,
-        accelerators=tuple(find(name) for name in ACCELERATORS),
+        accelerators=_accelerators(),
         memory_bytes=_memory_bytes(),
         shared_memory_free_bytes=_free_bytes(Path("/dev/shm")),
         omp_num_threads=os.environ.get("OMP_NUM_THREADS"),
         cache_folder=cache_folder(),
         warnings=(*_package_warnings(packages), *_cpu_warnings(cpu)),
     )
+
+
+def _accelerators() -> tuple[Accelerator, ...]:
+    """Asked in a process of its own: runtimes are heavy, and their drivers may not survive the question."""
+    command = [sys.executable, "-m", "edgekit.runtimes.accelerators"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return ()
+    return tuple(Accelerator(**row) for row in json.loads(done.stdout.splitlines()[-1]))
 
 
 def _version(name: str) -> str | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from edgekit.errors import MissingExtraError, UnknownNameError
 from edgekit.runtimes import vulkan
@@ -75,3 +76,7 @@ ACCELERATORS: dict[str, Callable[[str], Availability]] = {
     "openvino-gpu": _openvino_gpu,
 }
 """The accelerators of :data:`edgekit.target.Accelerator` → who looks for them."""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps([asdict(find(name)) for name in ACCELERATORS]) + "\n")
