@@ -17,7 +17,10 @@ from edgekit.options import ExportOptions, ScaleChange
 
 if TYPE_CHECKING:
     from edgekit.benchmarking import benchmark
+    from edgekit.calibration_curve import calibration_curve
+    from edgekit.checking import check
     from edgekit.description import describe
+    from edgekit.diagnosis import compare_layers
     from edgekit.measure.session import BenchmarkOptions
     from edgekit.pipeline import compare, evaluate, export
     from edgekit.profiling import ProfileOptions, profile
@@ -33,7 +36,10 @@ __all__ = [
     "__version__",
     "benchmark",
     "build",
+    "calibration_curve",
+    "check",
     "compare",
+    "compare_layers",
     "describe",
     "evaluate",
     "export",
@@ -49,7 +55,10 @@ _LAZY = {
     "ScaleOptions": "edgekit.scaling",
     "benchmark": "edgekit.benchmarking",
     "build": "edgekit.source",
+    "calibration_curve": "edgekit.calibration_curve",
+    "check": "edgekit.checking",
     "compare": "edgekit.pipeline",
+    "compare_layers": "edgekit.diagnosis",
     "describe": "edgekit.description",
     "evaluate": "edgekit.pipeline",
     "export": "edgekit.pipeline",

@@ -20,6 +20,7 @@ from edgekit.results import Comparison, Evaluation
 __all__ = [
     "artifact_answers",
     "artifact_logits",
+    "check_class_folders",
     "check_labels",
     "compare",
     "encode",

@@ -216,7 +216,7 @@ def mutations(seed: int) -> Iterator[bytes]:
 
 
 def survives(data: bytes, folder: Path) -> str:
-    """Load a file and lower it; returns ``"made"`` or the name of the typed error. Anything else is raised."""
+    """Load a file and lower it: ``"made"``, or the typed error's name. Anything else is raised."""
     source = folder / "mutated.onnx"
     source.write_bytes(data)
     try:

@@ -67,7 +67,7 @@ def test_a_function() -> None:
     parsed = source.parse("networks:build", ScaleChange(resolution=96, in_channels=1))
     assert parsed == ModuleFunction("networks", "build", 96, 1)
     assert isinstance(parsed, ModuleFunction)
-    assert (parsed.name, parsed.input_shape) == ("build", (1, 1, 96, 96))
+    assert (parsed.name, parsed.input_shapes) == ("build", ((1, 1, 96, 96),))
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgekit.checking import Check, check
+import edgekit
 from edgekit.cli import console
 from edgekit.cli.arguments import InChannels, Input, Json, Model, Resolution, input_shapes
 from edgekit.cli.console import Column
 from edgekit.options import ScaleChange
+
+if TYPE_CHECKING:
+    from edgekit.checking import Check
 
 __all__ = ["app"]
 
@@ -32,7 +35,7 @@ def _check(
 ) -> None:
     """Say what of a model cannot be made into a file, before any work. Exit code 1 if something cannot."""
     change = ScaleChange(resolution=resolution, in_channels=in_channels, inputs=input_shapes(inputs))
-    found = check(model, target, change)
+    found = edgekit.check(model, target, change)
     if json:
         console.print_json(found.to_json())
     else:

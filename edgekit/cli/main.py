@@ -39,7 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "compare": Entry("edgekit.cli.compare", "How far an exported file agrees with another."),
     "benchmark": Entry("edgekit.cli.benchmark", "How long an inference takes, on this machine or a device."),
     "devices": Entry("edgekit.cli.devices", "Where files can be run, and whether that can be reached."),
-    "profile": Entry("edgekit.cli.profile", "Where the time goes, layer by layer, against the machine's limits."),
+    "profile": Entry("edgekit.cli.profile", "Where the time goes, by layers, against the machine's limits."),
     "report": Entry("edgekit.cli.report", "Measurements as one page: what to ship, and every number."),
     "stages": Entry("edgekit.cli.stages", "What each stage of int8 quantization buys on a model."),
     "calibration": Entry("edgekit.cli.calibration", "Recipes of calibration images."),

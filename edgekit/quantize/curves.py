@@ -17,7 +17,7 @@ from edgekit.quantize.arithmetic import ActivationParams, activation_params
 from edgekit.quantize.observers import Observer
 from edgekit.quantize.plan import Layer, Plan
 
-__all__ = ["CURVES", "curves_of", "fit_curve"]
+__all__ = ["CURVES", "Curve", "curves_of", "fit_curve"]
 
 FloatArray = npt.NDArray[np.float64]
 

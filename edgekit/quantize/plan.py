@@ -121,7 +121,8 @@ def make_plan(model: ir.Model, floats: Collection[str] = ()) -> Plan:
     graph = model.graph
     if len(graph.inputs) != 1:
         raise UnsupportedError(
-            f"the graph has {len(graph.inputs)} inputs, int8 takes one", hint="cut the model down to one input"
+            f"the graph has {len(graph.inputs)} inputs, int8 takes one",
+            hint="cut the model down to one input",
         )
     layers = tuple(_layers(graph, floats))
     source, result = graph.inputs[0].name or "", graph.outputs[0].name or ""
