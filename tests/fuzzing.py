@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 from edgekit.capture import load_onnx
 from edgekit.emit import EmitOptions, emit
@@ -180,7 +180,7 @@ def _change_attribute(attribute: onnx.AttributeProto, rng: random.Random) -> Non
     elif change == 2:
         attribute.ints.extend(rng.choice(_NUMBERS) for _ in range(rng.choice((1, 3, 9))))
     else:
-        attribute.type = rng.randrange(15)
+        attribute.type = AttributeProto.AttributeType.Value(rng.choice(AttributeProto.AttributeType.keys()))
 
 
 def _change_tensor(tensor: TensorProto, rng: random.Random) -> None:

@@ -70,7 +70,7 @@ def latency(
 ) -> LatencyRecord:
     generator = random.Random(median_ms)
     samples_ms = tuple(median_ms * generator.uniform(0.9, 1.3) for _ in range(samples))
-    own = {
+    own: dict[str, Any] = {
         "latency_ms": LatencyMs(
             median=median_ms,
             min=median_ms * 0.9,
@@ -150,7 +150,7 @@ def everything() -> list[Any]:
         for precision in ("fp32", "int8"):
             for form in FORMATS:
                 ms = generator.uniform(20, 40) / (2 if precision == "int8" else 1)
-                what = {"model": model, "precision": precision, "form": form}
+                what: dict[str, Any] = {"model": model, "precision": precision, "form": form}
                 records.append(latency(ms, **what, noisy=form == "onnx"))
                 records.append(accuracy(generator.uniform(60, 75), **what))
     records += [profile(), layers()]

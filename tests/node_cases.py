@@ -8,7 +8,7 @@ comes in as one row of a batch of 1 that a ``Reshape`` brings into the case's sh
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,14 +52,14 @@ def node_cases() -> Iterator[NodeCase]:
         warnings.simplefilter("ignore")
         found = collect_testcases(None)
     for case in found:
-        if not case.data_sets or not case.model.graph.node:
+        if case.model is None or not case.data_sets or not case.model.graph.node:
             continue
         inputs, outputs = case.data_sets[0]
         if all(isinstance(array, np.ndarray) for array in (*inputs, *outputs)):
             yield _wrapped(case, inputs, outputs)
 
 
-def _wrapped(case: Any, inputs: list[Array], outputs: list[Array]) -> NodeCase:
+def _wrapped(case: Any, inputs: Sequence[Array], outputs: Sequence[Array]) -> NodeCase:
     model = onnx.ModelProto()
     model.CopyFrom(case.model)
     graph, op_type = model.graph, _op_type(case)

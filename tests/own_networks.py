@@ -50,7 +50,7 @@ class Pyramid(nn.Module):
         coarse = self.second(fine)
         fine = fine + F.interpolate(coarse, scale_factor=2.0, mode="bilinear", align_corners=False)
         found = [head(level).flatten(2) for head, level in zip(self.heads, (fine, coarse), strict=True)]
-        box, score = torch.split(torch.cat(found, 2), (4, 1), 1)  # type: ignore[no-untyped-call]
+        box, score = torch.split(torch.cat(found, 2), [4, 1], 1)
         return (
             torch.cat([box, score.sigmoid()], 1),
             fine,

@@ -14,7 +14,7 @@ from edgekit.checking import check
 from edgekit.cli.main import main
 
 
-def model_of(path: Path, *nodes: onnx.NodeProto, **constants: np.ndarray) -> Path:  # type: ignore[type-arg]
+def model_of(path: Path, *nodes: onnx.NodeProto, **constants: np.ndarray) -> Path:
     inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, 8, 8])]
     outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", "c", "h", "w"])]
     tensors = [numpy_helper.from_array(array, name) for name, array in constants.items()]

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from edgekit.errors import InputError, MissingExtraError
-from edgekit.measure.record import LatencyRecord
+from edgekit.measure.record import AnyRecord, LatencyRecord
 from edgekit.report.runs import join, wilson
 from edgekit.report.verdict import answers
 from edgekit.reporting import ReportOptions, report
@@ -54,7 +54,7 @@ def test_the_fastest_of_the_accurate_enough_is_shipped_with_what_it_gains_and_co
 
 
 def test_a_tolerance_of_nothing_ships_the_most_accurate() -> None:
-    records = [
+    records: list[AnyRecord] = [
         latency(20.0, precision="fp32"),
         accuracy(72.0, precision="fp32"),
         latency(10.0),
