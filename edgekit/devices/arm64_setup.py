@@ -30,7 +30,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 _SUITE = "bookworm"
 _PYTHON = "3.11"  # the suite's
 _GLIBC = 36  # minor version of the suite's, which limits the wheels it can load
-_MIRROR = "http://deb.debian.org/debian"
+_MIRROR_VARIABLE = "EDGEKIT_DEBIAN_MIRROR"
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _ROOT_PACKAGES = ("python3", "libstdc++6")
 _QEMU_PACKAGE = f"qemu-user/{_SUITE}-backports"
@@ -142,13 +142,28 @@ def _update(staging: Path) -> None:
     for folder in ("state/lists/partial", "cache/archives/partial", "etc"):
         (apt / folder).mkdir(parents=True)
     (apt / "status").touch()
-    signed = f"signed-by={_KEYRING}"
+    signed, mirror = f"signed-by={_KEYRING}", _mirror()
     (apt / "etc" / "sources.list").write_text(
-        f"deb [{signed} arch=arm64] {_MIRROR} {_SUITE} main\n"
-        f"deb [{signed} arch={_own_architecture()}] {_MIRROR} {_SUITE}-backports main\n",
+        f"deb [{signed} arch=arm64] {mirror} {_SUITE} main\n"
+        f"deb [{signed} arch={_own_architecture()}] {mirror} {_SUITE}-backports main\n",
         encoding="utf-8",
     )
     _apt(staging, "update")
+
+
+def _mirror() -> str:
+    """The address of Debian's packages: as the user says, else where this machine's own come from."""
+    given = os.environ.get(_MIRROR_VARIABLE)
+    if given:
+        return given
+    listed = ["apt-get", "indextargets", "--format", "$(REPO_URI)", f"Codename: {_SUITE}"]
+    known = _call(listed, "ask apt for its mirror").decode().split()
+    if not known:
+        raise DeviceError(
+            f"this system has no packages of Debian {_SUITE}",
+            hint=f"set {_MIRROR_VARIABLE} to the address of a Debian mirror",
+        )
+    return known[0]
 
 
 def _unpack_root(staging: Path) -> None:
