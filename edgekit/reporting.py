@@ -19,7 +19,7 @@ from edgekit.report.document import Document
 from edgekit.report.regression import build_comparison
 from edgekit.report.runs import LayerCost, Published, Run, join
 
-__all__ = ["SUFFIXES", "ReportOptions", "ReportResult", "report"]
+__all__ = ["SUFFIXES", "ReportOptions", "ReportResult", "published_networks", "report"]
 
 SUFFIXES = (".html", ".md", ".csv", ".json")
 _IMAGENET_CLASSES = 1000

@@ -32,7 +32,9 @@ def test_tflite_agrees_with_onnxruntime(tmp_path: Path, path: Path, weights: str
     emitted = emit(load_onnx(source), tmp_path / "net.tflite", "tflite", EmitOptions())
     found = load(emitted.path).run(image.transpose(0, 2, 3, 1))
     np.testing.assert_allclose(
-        np.asarray(found, np.float32).reshape(-1), np.asarray(wanted).reshape(-1), atol=1e-4 * float(np.abs(wanted).max())
+        np.asarray(found, np.float32).reshape(-1),
+        np.asarray(wanted).reshape(-1),
+        atol=1e-4 * float(np.abs(wanted).max()),
     )
     assert emitted.details["transposes"] == 0
 

@@ -64,6 +64,12 @@ def test_without_flags_the_options_are_the_librarys(run: Run, export: Recorder) 
 
 
 FLAGS: dict[str, tuple[list[str], Any]] = {
+    "effort": (["--effort", "high"], "high"),
+    "embed_preprocessing": (["--embed-preprocessing"], True),
+    "skip_stages": (
+        ["--skip-stage", "equalize", "--skip-stage", "absorb-biases"],
+        ("equalize", "absorb-biases"),
+    ),
     "target": (["--target", "all"], "all"),
     "precision": (["--precision", "dynamic"], "dynamic"),
     "out_dir": (["-o", "some/where"], Path("some/where")),
@@ -236,4 +242,4 @@ def test_compare(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_data_is_required(run: Run, command: list[str]) -> None:
     done = run(*command)
     assert (done.code, done.out) == (2, "")
-    assert "'--data'" in done.err
+    assert "--data" in done.err

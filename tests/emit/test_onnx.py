@@ -172,14 +172,6 @@ def test_integer_io_needs_int8(small_network: ir.Model, tmp_path: Path) -> None:
         emit(small_network, tmp_path / "net.onnx", "onnx", EmitOptions("fp16", input_type="uint8"))
 
 
-def test_several_outputs_are_refused(new_graph: Any, tmp_path: Path) -> None:
-    builder = new_graph([1, 3, 8, 8])
-    model = builder.model(builder.conv(builder.image, 4))
-    model.graph.outputs.append(model.graph.inputs[0])
-    with pytest.raises(UnsupportedError, match="1 inputs and 2 outputs"):
-        emit(model, tmp_path / "net.onnx", "onnx", EmitOptions())
-
-
 def test_weights_beyond_float16_are_refused(new_graph: Any, tmp_path: Path) -> None:
     builder = new_graph([1, 3, 8, 8])
     bias = np.array([1e5, 0], np.float32)

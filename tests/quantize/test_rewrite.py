@@ -74,7 +74,8 @@ def test_weights_and_biases_are_the_integers_that_kernels_take(name: str) -> Non
         assert (weight.dtype, weight.zero_point, weight.axis) == (ir.DataType.INT8, 0, 0)
         assert (bias.dtype, bias.zero_point, bias.axis) == (ir.DataType.INT32, 0, 0)
         assert weight.values is not None
-        assert np.abs(weight.values.astype(int)).max() == 127
+        # The scale with the least error may leave a filter a step or two short of its ends.
+        assert 120 <= np.abs(weight.values.astype(int)).max() <= 127
         np.testing.assert_array_equal(bias.scale, source.scale * weight.scale)
 
 
