@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.errors import InputError, MissingExtraError
-from edgekit.files import write_atomically
+from edgekit.report import drawing, theme
 
 __all__ = ["CountPoint", "draw"]
-
-_SUFFIXES = (".svg", ".png", ".html")
 
 
 @dataclass(frozen=True)
@@ -33,17 +28,21 @@ def draw(path: Path, points: Sequence[CountPoint], *, title: str) -> None:
     Raises InputError for another suffix, MissingExtraError without the drawing library, and OutputError
     when the file cannot be written.
     """
-    if path.suffix.lower() not in _SUFFIXES:
-        raise InputError(f"{path} has the suffix {path.suffix!r}, expected one of {', '.join(_SUFFIXES)}")
-    chart = _chart(points, title)
-    write_atomically(path, _rendered(chart, path.suffix.lower().removeprefix(".")))
+    drawing.check_suffix(path)
+    data = {"points": [vars(point) for point in points]}
+    drawing.draw(path, drawing.specification(_chart(points, title), data, theme.LIGHT))
 
 
 def _chart(points: Sequence[CountPoint], title: str) -> Any:
-    altair = _altair()
-    base = altair.Chart(altair.Data(values=[vars(point) for point in points])).encode(
+    altair = drawing.altair()
+    colors = theme.series(theme.LIGHT, [point.source for point in points])
+    base = altair.Chart(altair.NamedData("points")).encode(
         x=altair.X("images:Q", title="calibration images", scale=altair.Scale(type="log", nice=False)),
-        color=altair.Color("source:N", title="images are"),
+        color=altair.Color(
+            "source:N",
+            title="images are",
+            scale=altair.Scale(domain=list(colors), range=list(colors.values())),
+        ),
         tooltip=["source:N", "images:Q", "sqnr_db:Q", "agreement:Q"],
     )
     rows = [
@@ -57,21 +56,3 @@ def _lines(altair: Any, base: Any, field: str, title: str) -> Any:
     y = altair.Y(f"{field}:Q", title=title, scale=altair.Scale(zero=False))
     layered = altair.layer(base.mark_line().encode(y=y), base.mark_circle(size=30).encode(y=y))
     return layered.properties(width=480, height=200)
-
-
-def _rendered(chart: Any, suffix: str) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, f"curve.{suffix}")
-        try:
-            chart.save(path)
-        except (ImportError, ValueError) as exc:
-            raise MissingExtraError("vl-convert-python", "report", f"drawing {suffix} files") from exc
-        return Path(path).read_bytes()
-
-
-def _altair() -> Any:
-    try:
-        import altair
-    except ImportError as exc:
-        raise MissingExtraError("altair", "report", "drawing") from exc
-    return altair
