@@ -7,7 +7,7 @@ channels. All grow with width, depth and resolution; with non-negative prices so
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from operator import mul
 
@@ -84,22 +84,24 @@ _GATES = {"silu": 2, "sigmoid": 1, "hardswish": 1, "hardsigmoid": 1, "tanh": 1}
 
 def work(network: Network, precision: Precision) -> tuple[float, ...]:
     """How much of each of :data:`KINDS` one image takes."""
-    totals = [0.0] * len(KINDS)
-    for _, count, site in network.runs:
-        areas = [height * width for height, width in site.sizes]
-        for index, factors in enumerate(_forms(site.structure, precision)):
-            totals[index] += count * sum(map(mul, factors, areas))
-    return tuple(totals)
+    return _totals(network, lambda structure: _forms(structure, precision))
 
 
 def layer_work(network: Network) -> tuple[float, ...]:
     """How much of each of :data:`~edgekit.search.layer_work.LAYER_KINDS` one image takes."""
-    totals = [0.0] * len(LAYER_KINDS)
-    for _, count, site in network.runs:
-        areas = [height * width for height, width in site.sizes]
-        for index, factors in enumerate(layer_forms(site.structure)):
-            totals[index] += count * sum(map(mul, factors, areas))
-    return tuple(totals)
+    return _totals(network, layer_forms)
+
+
+def _totals(
+    network: Network, forms: Callable[[Structure], tuple[tuple[float, ...], ...]]
+) -> tuple[float, ...]:
+    """For each kind the sum over the blocks, of which ``forms`` gives the factors of its extents' areas."""
+    blocks = [
+        [count * sum(map(mul, factors, areas)) for factors in forms(site.structure)]
+        for _, count, site in network.runs
+        for areas in [[height * width for height, width in site.sizes]]
+    ]
+    return tuple(map(sum, zip(*blocks, strict=True)))
 
 
 def latency_ms(network: Network, precision: Precision, prices: Prices) -> float:
