@@ -29,7 +29,7 @@ __all__ = [
     "find_regressions",
 ]
 
-_LOCAL_TARGETS = ("host", "gpu")
+_LOCAL_GPUS = "gpu"
 _FEWEST_TO_COMPARE = 2
 
 
@@ -133,8 +133,8 @@ def _warnings(path: Path, target: Target | None, options: BenchmarkOptions) -> t
     if target is None:
         return ()
     refused = limits.check(target, path, force=options.force)
-    is_elsewhere = target.kind != "format" and not target.name.startswith(_LOCAL_TARGETS)
-    if options.device == "local" and is_elsewhere:
+    is_here = target.kind == "format" or target.is_host or target.name.startswith(_LOCAL_GPUS)
+    if options.device == "local" and not is_here:
         return (
             *refused,
             f"this machine was measured, which need not be a {target.name}: --device says where",

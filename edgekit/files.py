@@ -7,6 +7,7 @@ interrupts the work (an error, a full disk, Ctrl-C) leaves the destination as it
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from edgekit.errors import OutputError
 
-__all__ = ["atomic_folder", "write_atomically"]
+__all__ = ["atomic_folder", "sha256_of", "write_atomically"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _HINTS = {
@@ -31,6 +32,11 @@ _HINTS = {
     errno.EISDIR: "there is a folder of that name: choose another file",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
+
+
+def sha256_of(path: Path) -> str:
+    """The content's SHA-256 in hexadecimal. Raises OSError when the file cannot be read."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:

@@ -26,13 +26,12 @@ from edgekit.search.layer_fit import fit_layers
 from edgekit.target import Target, resolve
 from edgekit.trial import make_trial
 
-__all__ = ["SPREAD", "fit_machine", "is_this_machine"]
+__all__ = ["SPREAD", "fit_machine"]
 
 Progress = Callable[[str, int, int], None]
 Timer = Callable[[Path, int], float]
 
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
-_THIS_MACHINE = "host"
 
 SPREAD: tuple[tuple[str, tuple[tuple[float, int], ...]], ...] = (
     ("mobilenet_v1", ((0.25, 96), (0.25, 224), (0.5, 128), (0.5, 192), (0.75, 160), (1.0, 96), (1.0, 224))),
@@ -65,7 +64,7 @@ def fit_machine(
     MissingExtraError without torch.
     """
     target = resolve(name)[0]
-    if not is_this_machine(target):
+    if not target.is_host:
         raise InputError(f"target {name} cannot be measured from here, only this machine can")
     source = f"measured by edgekit on {_processor()}, {utc_now()[:10]}"
     networks = [
@@ -90,11 +89,6 @@ def fit_machine(
             )
         )
     return msgspec.structs.replace(target, latency=_merged(target.latency, models))
-
-
-def is_this_machine(target: Target) -> bool:
-    """Whether files for ``target`` run here."""
-    return target.name.startswith(_THIS_MACHINE)
 
 
 def _measured(

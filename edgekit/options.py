@@ -14,6 +14,7 @@ __all__ = [
     "INTEGER",
     "IO_TYPES",
     "PRECISIONS",
+    "SUFFIXES",
     "Effort",
     "ElementType",
     "ExportOptions",
@@ -35,6 +36,8 @@ ElementType = Literal["float32", "int8", "uint8", "int64"]
 Layout = Literal["NCHW", "NHWC", "NC"]
 
 FORMATS: tuple[Format, ...] = ("tflite", "onnx", "openvino")
+SUFFIXES: dict[Format, str] = {"tflite": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
+"""Of the file that is loaded; beside an ``.xml`` lies its ``.bin``."""
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "dynamic", "weight-only", "int16")
 """``dynamic`` has int8 weights and activations that are quantized at run time where a format can;
 ``weight-only`` int8 weights, computed in float32; ``int16`` int8 weights and int16 activations."""

@@ -29,7 +29,7 @@ from edgekit.graph.embedding import embed_normalization, of_pixels
 from edgekit.graph.run import GraphRunner
 from edgekit.images import normalize, to_batch
 from edgekit.manifest import Manifest, ManifestArtifact
-from edgekit.options import INTEGER, ExportOptions, Format, Precision
+from edgekit.options import INTEGER, SUFFIXES, ExportOptions, Format, Precision
 from edgekit.planning import Exported, apply_choices, describe_plan, reach_drop, stays_float
 from edgekit.quantize import (
     ActivationParams,
@@ -55,9 +55,7 @@ __all__ = ["compare", "evaluate", "export"]
 
 Progress = Callable[[str, int, int], None]
 
-_SUFFIXES: dict[Format, str] = {"tflite": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
 _LABELS = "labels.txt"
-_HOSTS = ("host-onnx", "host-openvino")  # targets that are this machine, as bare formats may be
 _LARGEST_SEED = 2**63 - 1  # that torch's generators take
 _CONDITIONING_IMAGES = 32  # that show which channels are large
 _HELD_BACK_INT8 = 50  # images that an int8 export is verified on
@@ -222,7 +220,7 @@ def _processor_warnings(options: ExportOptions, targets: Sequence[Target]) -> li
     """Of int8 files that may run on this machine, whose kernels saturate here."""
     saturating = any(
         target.format in ("onnx", "openvino")
-        and (target.kind == "format" or target.name in _HOSTS)
+        and (target.kind == "format" or target.is_host)
         and target.precision(options.precision) == "int8"
         for target in targets
     )
@@ -281,7 +279,7 @@ def _emit(
         description=f"{built.model.name} at {built.model.resolution} × {built.model.resolution}, {precision}",
     )
     emitted = emit(
-        graph, folder / f"{built.model.name}_{precision}{_SUFFIXES[format_]}", format_, emit_options
+        graph, folder / f"{built.model.name}_{precision}{SUFFIXES[format_]}", format_, emit_options
     )
     normalization: Literal["embedded", "external"] = "external"
     if options.embed_preprocessing:

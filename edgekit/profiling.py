@@ -24,7 +24,6 @@ from edgekit.trial import make_trial
 
 __all__ = ["LayerTime", "ProfileOptions", "ProfileResult", "profile"]
 
-_THIS_MACHINE = "host"
 _PLAIN_RUNS = 30
 _OUTPUT = "logits"
 _TRIAL = "a file was made for this profile alone: how long it takes counts, not what it answers"
@@ -104,7 +103,7 @@ def profile(model: str, options: ProfileOptions | None = None) -> ProfileResult:
     """
     options = options or ProfileOptions()
     target = resolve(options.target)[0]
-    if target.kind != "format" and not target.name.startswith(_THIS_MACHINE):
+    if target.kind != "format" and not target.is_host:
         raise InputError(
             f"target {target.name} cannot be profiled from here", hint="--target host profiles this machine"
         )

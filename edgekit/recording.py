@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import statistics
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from msgspec.structs import replace
 from edgekit import __version__, limits, manifest
 from edgekit.devices import Device
 from edgekit.errors import ModelFileError
+from edgekit.files import sha256_of
 from edgekit.manifest import ManifestModel
 from edgekit.measure.noise import noise_of
 from edgekit.measure.record import Environment, LatencyRecord, Model, job_id, utc_now
@@ -165,5 +165,5 @@ def _sustained(found: Measurement) -> tuple[tuple[float, float], ...] | None:
 
 def files_job_id(path: Path, device: str, protocol: Protocol, target: str | None) -> str:
     """The id of measuring the file at ``path`` so: equal content and equal conditions have equal ids."""
-    contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files_of(path)]
+    contents = [sha256_of(file) for file in files_of(path)]
     return job_id({"files": contents, "device": device, "target": target, **vars(protocol)})

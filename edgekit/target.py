@@ -107,6 +107,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             )
 
     @property
+    def is_host(self) -> bool:
+        """Whether files for it run on this machine's processor: ``host``, or one of its other runtimes."""
+        return self.name.split("-")[0] == "host"
+
+    @property
     def runs_on(self) -> Runtime:
         """The runtime that executes this target's files."""
         return self.runtime or _RUNTIMES[self.format]

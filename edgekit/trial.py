@@ -12,13 +12,12 @@ from edgekit.emit import EmitOptions, emit
 from edgekit.graph.values import shape_of
 from edgekit.models import zoo
 from edgekit.models.network import Network
-from edgekit.options import INTEGER, ExportOptions, Format, Precision, ScaleChange
+from edgekit.options import INTEGER, SUFFIXES, ExportOptions, Format, Precision, ScaleChange
 from edgekit.quantize import Observation, QuantizeOptions, observe, quantize
 from edgekit.quantize.precision import with_precisions
 
 __all__ = ["make_trial"]
 
-_SUFFIXES: dict[Format, str] = {"tflite": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
 _QUICK = QuantizeOptions(ranges="minmax", rounding="nearest", bias_correction=False)
 
 
@@ -44,7 +43,7 @@ def make_trial(
         shape = shape_of(graph.graph.inputs[0])
         image = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
         graph = quantize(graph, _in_width(observe(graph, [image]), precision), _QUICK).model
-    path = folder / f"{name}_{precision}{_SUFFIXES[format_]}"
+    path = folder / f"{name}_{precision}{SUFFIXES[format_]}"
     options = EmitOptions(
         precision=precision,
         input_type=None,

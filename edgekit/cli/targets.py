@@ -85,13 +85,14 @@ def _fit(
     Measuring this machine takes some minutes for each precision. The errors are of rows that the fit did
     not see: each is left out once, and so is each family.
     """
-    if name.startswith("host"):
+    targets = target.resolve(name)
+    if targets[0].is_host:
         fitted = [_measure_here(name, precisions, num_threads)]
         out = out or user_folder("targets") / f"{fitted[0].name}.toml"
     else:
         from edgekit.search.latency_fit import fit_target  # brings numpy, which the rest does without
 
-        fitted = [fit_target(one) for one in target.resolve(name)]
+        fitted = [fit_target(one) for one in targets]
     if out:
         target.write(out, fitted[0])
     if json:

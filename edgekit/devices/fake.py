@@ -7,7 +7,6 @@ in the middle of every third measurement.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from edgekit.devices.base import Device, content_key
 from edgekit.devices.runner.main import parser
 from edgekit.errors import DeviceError, DeviceLostError, InputError
+from edgekit.files import sha256_of
 
 __all__ = ["FakeDevice", "open_"]
 
@@ -70,7 +70,7 @@ class FakeDevice(Device):
             yield {
                 "event": "loaded",
                 "artifact": index,
-                "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(),
+                "sha256": sha256_of(Path(path)),
                 "runtime": _RUNTIMES[Path(path).suffix],
                 "runtime_version": "0",
                 "load_ms": 10 * self._ms,

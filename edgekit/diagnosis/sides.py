@@ -15,7 +15,7 @@ from edgekit.building import build_graph
 from edgekit.errors import InputError, ModelFileError
 from edgekit.evaluation import encode, network_input
 from edgekit.manifest import ManifestModel
-from edgekit.options import ExportOptions, IoType, Layout, Preprocessing, ScaleChange, TensorSpec
+from edgekit.options import SUFFIXES, ExportOptions, IoType, Layout, Preprocessing, ScaleChange, TensorSpec
 from edgekit.runtimes.base import Port
 from edgekit.runtimes.layers import FloatArray, LayerReader, open_layers
 
@@ -24,7 +24,6 @@ __all__ = ["Side", "open_artifact", "open_reference"]
 Progress = Callable[[str, int, int], None]
 PixelArray = npt.NDArray[np.uint8]
 
-_SUFFIXES = (".tflite", ".onnx", ".xml")
 _IO_TYPES: dict[str, IoType] = {"float32": "float32", "int8": "int8", "uint8": "uint8"}
 
 
@@ -61,7 +60,7 @@ def open_reference(reference: str, artifact: Path, progress: Progress | None = N
 
     Raises what :func:`edgekit.building.build_graph` raises, and ModelFileError for a damaged file.
     """
-    if Path(reference).suffix.lower() in _SUFFIXES:
+    if Path(reference).suffix.lower() in SUFFIXES.values():
         return open_artifact(Path(reference))
     from edgekit.runtimes.onnx_layers import OnnxLayerReader
 

@@ -12,7 +12,6 @@ The file is converted by ``openvino.convert_model``.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from edgekit.emit.renderings.silu import merge_silu
 from edgekit.emit.renderings.uint8_activations import shift_to_uint8
 from edgekit.emit.renderings.weights import store_int8, store_islands_half
 from edgekit.errors import OutputError
-from edgekit.files import atomic_folder
+from edgekit.files import atomic_folder, sha256_of
 from edgekit.options import Precision
 from edgekit.runtimes.openvino import import_openvino
 
@@ -70,7 +69,7 @@ def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
         format="openvino",
         precision=options.precision,
         size_bytes=path.stat().st_size + weights.stat().st_size,
-        sha256=_sha256(path),
+        sha256=sha256_of(path),
         input=rendered.input,
         output=rendered.output,
         dtypes=count_dtypes(_read(path)),
@@ -114,13 +113,9 @@ def _save(model: Any, path: Path, precision: Precision) -> None:
             ) from exc
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _details(weights: Path) -> dict[str, JSON]:
     return {
         "weights": weights.name,
         "weights_size_bytes": weights.stat().st_size,
-        "weights_sha256": _sha256(weights),
+        "weights_sha256": sha256_of(weights),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,8 @@ from typing import Any, TypeAlias
 
 from edgekit.devices import Device, Harness
 from edgekit.errors import DeviceError, InputError, ModelFileError
+from edgekit.files import sha256_of
+from edgekit.options import SUFFIXES as FORMAT_SUFFIXES
 from edgekit.options import Format
 
 __all__ = [
@@ -27,7 +28,7 @@ __all__ = [
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 
-SUFFIXES: dict[str, Format] = {".tflite": "tflite", ".onnx": "onnx", ".xml": "openvino"}
+SUFFIXES: dict[str, Format] = {suffix: format_ for format_, suffix in FORMAT_SUFFIXES.items()}
 """Suffix of a file that can be measured → its format."""
 
 HARNESSES: dict[Harness, str] = {
@@ -133,7 +134,7 @@ def measure(
     harness = importlib.import_module(HARNESSES[device.harness])
     found: list[Measurement] = harness.measure(device, paths, protocol, progress)
     for path, one in zip(paths, found, strict=True):
-        if one.sha256 != hashlib.sha256(path.read_bytes()).hexdigest():
+        if one.sha256 != sha256_of(path):
             raise DeviceError(
                 f"{device.name} measured another file than {path}", hint="was it changed meanwhile?"
             )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+
+from edgekit.files import sha256_of
 
 __all__ = ["shared_images"]
 
@@ -25,11 +26,7 @@ def shared_images(calibration: Iterable[Path], evaluation: Iterable[Path]) -> li
         if size not in by_size:
             continue
         if size not in hashes:
-            hashes[size] = {_sha256(other) for other in by_size[size]}
-        if _sha256(path) in hashes[size]:
+            hashes[size] = {sha256_of(other) for other in by_size[size]}
+        if sha256_of(path) in hashes[size]:
             shared.append(path)
     return shared
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

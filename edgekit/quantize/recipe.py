@@ -7,7 +7,6 @@ recipe belongs to whoever holds the folder.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import msgspec
 
 from edgekit import resources
 from edgekit.errors import ImageError, InputError
-from edgekit.files import write_atomically
+from edgekit.files import sha256_of, write_atomically
 from edgekit.images import SkippedImage, find_images, stream_pixels
 from edgekit.options import Preprocessing
 from edgekit.quantize.sampling import spread
@@ -221,6 +220,6 @@ def _refuse(recipe: Recipe, state: str, paths: Sequence[Path]) -> None:
 
 def _sha256(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_of(path)
     except OSError as exc:
         raise ImageError(f"{path} cannot be read: {exc.strerror or exc}") from exc

@@ -22,7 +22,6 @@ relative to the TOML file's folder. Either list may be missing, and so may all t
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +31,7 @@ import msgspec
 
 from edgekit.devices import open_device
 from edgekit.errors import InputError
+from edgekit.files import sha256_of
 from edgekit.measure.record import job_id
 from edgekit.measure.session import BenchmarkOptions, files_of
 from edgekit.options import ExportOptions, Format, Precision, ScaleChange
@@ -145,7 +145,7 @@ def _options(sweep: Sweep, device: str, threads: int) -> BenchmarkOptions:
 
 def _jobs_on(sweep: Sweep, folder: Path, options: BenchmarkOptions) -> Iterator[Job]:
     for path in _artifacts(sweep.artifacts, folder):
-        contents = [_sha256(file) for file in files_of(path)]
+        contents = [sha256_of(file) for file in files_of(path)]
         yield Job(_id(options, files=contents), path, None, None, options)
     for model in sweep.models:
         table = ModelTable(model=model) if isinstance(model, str) else model
@@ -162,7 +162,7 @@ def _model_job(
     is_file = (folder / table.model).is_file()
     model = str(folder / table.model) if is_file else table.model
     asked = {
-        "model": _sha256(folder / table.model) if is_file else table.model,
+        "model": sha256_of(folder / table.model) if is_file else table.model,
         "scale": vars(table.scale),
         "export": msgspec.to_builtins(sweep.export),
         "format": export.target,
@@ -199,7 +199,3 @@ def _artifacts(patterns: Sequence[str], folder: Path) -> list[Path]:
 
 def _id(options: BenchmarkOptions, **asked: Any) -> str:
     return job_id({**asked, "benchmark": vars(options)})
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +12,7 @@ import msgspec
 
 from edgekit import manifest
 from edgekit.errors import EdgekitError, ModelFileError
+from edgekit.files import sha256_of
 from edgekit.measure.record import job_id
 from edgekit.options import ExportOptions
 from edgekit.pipeline import export
@@ -67,7 +67,7 @@ def _kept(options: ExportOptions) -> Path:
     for entry in manifest.read(options.out_dir / manifest.FILE_NAME).artifacts:
         path = options.out_dir / entry.path
         is_asked = (entry.format, entry.precision) == (target.format, options.precision) and path.is_file()
-        if is_asked and hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256:
+        if is_asked and sha256_of(path) == entry.sha256:
             return path
     raise ModelFileError(f"{options.out_dir} has no {options.precision} file for {options.target}")
 
