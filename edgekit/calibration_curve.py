@@ -17,9 +17,10 @@ from edgekit.errors import InputError
 from edgekit.graph.run import GraphRunner
 from edgekit.options import ExportOptions
 from edgekit.parity import agreement, sqnr_db
-from edgekit.quantize import observe, pixel_params, quantize
+from edgekit.quantize import QuantizeOptions, pixel_params
 from edgekit.quantize.calibration import CalibrationData, from_folder, synthetic
 from edgekit.quantize.overlap import shared_images
+from edgekit.quantize.stages import quantize_in_stages
 from edgekit.results import JSON
 
 __all__ = ["COUNTS", "CalibrationCurve", "CurvePoint", "calibration_curve"]
@@ -102,11 +103,12 @@ def calibration_curve(
         "photographs": photographs,
         "generated": synthetic(built.preprocessing, used[-1], options.seed),
     }
-    expected = _logits(GraphRunner(built.graph, num_threads=None), judges)
+    fed_judges = tuple(built.feeding.feed_all(judges))
+    expected = _logits(GraphRunner(built.graph, num_threads=None), fed_judges)
     points: list[CurvePoint] = []
     for source, images in sources.items():
         for count in used:
-            found = _logits(_quantized(built, images, count), judges)
+            found = _logits(_quantized(built, images, count), fed_judges)
             points.append(CurvePoint(source, count, agreement(expected, found), sqnr_db(expected, found)))
             if progress is not None:
                 progress("calibrations", len(points), 2 * len(used))
@@ -135,11 +137,12 @@ def _images(
 
 
 def _quantized(built: Built, images: CalibrationData, count: int) -> GraphRunner:
-    observation = observe(built.graph, islice(images, count), total=count)
-    result = quantize(built.graph, observation, input_params=pixel_params(built.preprocessing))
+    fed = tuple(islice(built.feeding.feed_all(images), count))
+    params = pixel_params(built.preprocessing)
+    result = quantize_in_stages(built.graph, fed, QuantizeOptions(), input_params=params)
     return GraphRunner(result.model, num_threads=None)
 
 
-def _logits(runner: GraphRunner, images: CalibrationData) -> FloatArray:
+def _logits(runner: GraphRunner, images: Sequence[FloatArray]) -> FloatArray:
     rows = [next(iter(runner.run(image).values())) for image in images]
     return np.concatenate(rows).reshape(len(rows), -1)

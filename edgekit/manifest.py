@@ -14,7 +14,7 @@ import msgspec
 
 from edgekit.errors import InputError, ModelFileError
 from edgekit.files import write_atomically
-from edgekit.options import ElementType, Format, Layout, Precision, Preprocessing, TensorSpec
+from edgekit.options import CalibrationSet, ElementType, Format, Layout, Precision, Preprocessing, TensorSpec
 
 __all__ = [
     "FILE_NAME",
@@ -50,7 +50,7 @@ class ManifestArtifact:
     """One file. ``path`` is its name in the manifest's folder.
 
     ``float_layers`` and ``int16_layers`` are those of an int8 file that are not int8; ``more_inputs`` and
-    ``more_outputs`` those beyond the first.
+    ``more_outputs`` those beyond the first. ``calibration`` are the images that calibrated it, if any did.
     """
 
     path: str
@@ -64,6 +64,7 @@ class ManifestArtifact:
     int16_layers: tuple[str, ...] = ()
     more_inputs: tuple[TensorSpec, ...] = ()
     more_outputs: tuple[TensorSpec, ...] = ()
+    calibration: CalibrationSet | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,7 @@ class _Artifact(msgspec.Struct, omit_defaults=True):
     int16_layers: tuple[str, ...] = ()
     more_inputs: tuple[_Tensor, ...] = ()
     more_outputs: tuple[_Tensor, ...] = ()
+    calibration: CalibrationSet | None = None
 
     def __post_init__(self) -> None:
         if self.path in {"", ".", ".."} or set(self.path) & set("/\\"):

@@ -15,6 +15,7 @@ __all__ = [
     "IO_TYPES",
     "PRECISIONS",
     "SUFFIXES",
+    "CalibrationSet",
     "Effort",
     "ElementType",
     "ExportOptions",
@@ -115,6 +116,22 @@ class TensorSpec:
     scale: float | None = None
     zero_point: int | None = None
     normalization: Literal["external", "embedded"] | None = None
+
+
+@dataclass(frozen=True)
+class CalibrationSet:
+    """Which images calibrated a file, so that it can be made again.
+
+    ``name`` is the folder's, the recipe's or the generator's, ``images`` how many were used, chosen or drawn
+    by ``seed``. ``sha256`` is the hash of the files' SHA-256 in hexadecimal, sorted, one a line; ``None`` for
+    generated images, which name and seed determine.
+    """
+
+    kind: Literal["folder", "recipe", "generated", "distilled"]
+    name: str
+    images: int
+    seed: int
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)

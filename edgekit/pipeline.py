@@ -29,7 +29,7 @@ from edgekit.graph.embedding import embed_normalization, of_pixels
 from edgekit.graph.run import GraphRunner
 from edgekit.images import normalize, to_batch
 from edgekit.manifest import Manifest, ManifestArtifact
-from edgekit.options import INTEGER, SUFFIXES, ExportOptions, Format, Precision
+from edgekit.options import INTEGER, SUFFIXES, CalibrationSet, ExportOptions, Format, Precision
 from edgekit.planning import Exported, apply_choices, describe_plan, reach_drop, stays_float
 from edgekit.quantize import (
     ActivationParams,
@@ -47,7 +47,7 @@ from edgekit.quantize.overlap import shared_images
 from edgekit.quantize.plan import make_plan
 from edgekit.quantize.separate_scales import separate_scales
 from edgekit.quantize.spare import Stagger
-from edgekit.results import Artifact, ExportResult, MixedPlan, Parity
+from edgekit.results import STAGES, Artifact, ExportResult, MixedPlan, Parity
 from edgekit.target import Target, resolve
 from edgekit.verification import check_same_answers, output_step, verify_artifact
 
@@ -57,7 +57,6 @@ Progress = Callable[[str, int, int], None]
 
 _LABELS = "labels.txt"
 _LARGEST_SEED = 2**63 - 1  # that torch's generators take
-_CONDITIONING_IMAGES = 32  # that show which channels are large
 _HELD_BACK_INT8 = 50  # images that an int8 export is verified on
 _HELD_BACK_FLOAT = 8  # a float file differs from the network by rounding only
 
@@ -85,33 +84,34 @@ def export(
         built = replace(built, graph=separate_scales(built.graph))
     gate = open_drop_gate(built, options)
     with atomic_folder(options.out_dir) as folder:
-        manifest.extend(
-            options.out_dir, _manifest(built, (), None)
-        )  # another network's folder is refused first
+        manifest.extend(options.out_dir, _manifest(built, ()))  # another network's folder is refused first
         with clock.stage("calibrate"):
             data = open_calibration(built, options, progress)
+            calibration = data.identity if needs_int8 else None
         if any(precision == "int8" for _, precision in jobs):
             with clock.stage("calibrate"):
                 conditioned = _condition(built, data, options)
             built = replace(built, graph=conditioned.model)
         else:
             conditioned = Conditioned(built.graph)
-        emit_all = _exporter(built, jobs, options, _quantize_options(options, targets), clock, progress)
+        chosen = _quantize_options(options, targets)
+        emit_all = _exporter(built, jobs, options, chosen, calibration, clock, progress)
         if needs_int8:
             made = emit_all(
                 _observe(built, data, jobs, conditioned.staggers, options, clock, progress), folder
             )
             plan = describe_plan(made)
             if gate is not None:
-                made, reached = reach_drop(
-                    made, gate, emit_all, folder, timed=options.time_plan, progress=progress
-                )
+                with clock.rest("plan"):
+                    made, reached = reach_drop(
+                        made, gate, emit_all, folder, timed=options.time_plan, progress=progress
+                    )
                 plan = reached or plan
             quantized, emitted = made.quantized, made.emitted
         else:
             quantized, plan = None, None
             with clock.stage("emit"):
-                emitted = tuple(_emit(built, None, job, options, folder) for job in jobs)
+                emitted = tuple(_emit(built, None, job, options, None, folder) for job in jobs)
         deployments = [
             deploy(target, item.path, force=options.force)
             for target, item in zip(targets, emitted, strict=True)
@@ -119,7 +119,7 @@ def export(
         with clock.stage("verify"):
             artifacts, warnings = _verify(built, quantized, data, emitted, progress)
             warnings += gate.check(emitted, progress) if gate is not None else ()
-        path = _write_manifest(built, artifacts, plan, folder, options.out_dir)
+        path = _write_manifest(built, artifacts, plan, calibration, folder, options.out_dir)
     return ExportResult(
         model=built.model.name,
         artifacts=tuple(replace(a, path=options.out_dir / a.path.name) for a in artifacts),
@@ -168,16 +168,23 @@ class _Clock:
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
+    @contextmanager
+    def rest(self, name: str) -> Iterator[None]:
+        """The same without the seconds of stages within."""
+        start, before = time.perf_counter(), sum(self.seconds.values())
+        yield
+        within = sum(self.seconds.values()) - before
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start - within
+
     def finish(self) -> dict[str, float]:
-        return {**self.seconds, "total": time.perf_counter() - self.start}
+        return {**dict.fromkeys(STAGES, 0.0), **self.seconds, "total": time.perf_counter() - self.start}
 
 
 def _condition(built: Built, data: CalibrationData, options: ExportOptions) -> Conditioned:
     """The network in numbers that quantize better; it computes the same."""
     plan = make_plan(built.graph, stays_float(built.graph, options))
     plan = apply_choices(plan, options, is_wide=False)
-    images = islice(built.feeding.feed_all(data), _CONDITIONING_IMAGES)
-    return condition(built.graph, plan, images, skip=options.skip_stages)
+    return condition(built.graph, plan, built.feeding.feed_all(data), skip=options.skip_stages)
 
 
 def _observe(
@@ -237,6 +244,7 @@ def _exporter(
     jobs: Sequence[tuple[Format, Precision]],
     options: ExportOptions,
     quantize_options: QuantizeOptions,
+    calibration: CalibrationSet | None,
     clock: _Clock,
     progress: Progress | None,
 ) -> Callable[[Observation, Path], Exported]:
@@ -249,7 +257,7 @@ def _exporter(
                 built.graph, observation, quantize_options, input_params=params, progress=progress
             )
         with clock.stage("emit"):
-            emitted = tuple(_emit(built, quantized, job, options, folder) for job in jobs)
+            emitted = tuple(_emit(built, quantized, job, options, calibration, folder) for job in jobs)
         return Exported(built.graph, observation, quantized, emitted)
 
     return emit_all
@@ -260,6 +268,7 @@ def _emit(
     quantized: QuantizationResult | None,
     job: tuple[Format, Precision],
     options: ExportOptions,
+    calibration: CalibrationSet | None,
     folder: Path,
 ) -> Emitted:
     format_, precision = job
@@ -276,6 +285,7 @@ def _emit(
         name=built.model.name,
         preprocessing=preprocessing,
         labels=built.labels,
+        calibration=calibration if precision in INTEGER else None,
         description=f"{built.model.name} at {built.model.resolution} × {built.model.resolution}, {precision}",
     )
     emitted = emit(
@@ -370,14 +380,24 @@ def _calibration_warnings(data: CalibrationData, needs_int8: bool) -> list[str]:
 
 
 def _write_manifest(
-    built: Built, artifacts: Sequence[Artifact], plan: MixedPlan | None, folder: Path, out_dir: Path
+    built: Built,
+    artifacts: Sequence[Artifact],
+    plan: MixedPlan | None,
+    calibration: CalibrationSet | None,
+    folder: Path,
+    out_dir: Path,
 ) -> Path:
     if built.labels is not None:
         write_atomically(folder / _LABELS, "\n".join(built.labels) + "\n")
-    return manifest.write(manifest.extend(out_dir, _manifest(built, artifacts, plan)), folder)
+    return manifest.write(manifest.extend(out_dir, _manifest(built, artifacts, plan, calibration)), folder)
 
 
-def _manifest(built: Built, artifacts: Sequence[Artifact], plan: MixedPlan | None) -> Manifest:
+def _manifest(
+    built: Built,
+    artifacts: Sequence[Artifact],
+    plan: MixedPlan | None = None,
+    calibration: CalibrationSet | None = None,
+) -> Manifest:
     kept = {} if plan is None else plan.kept
     floats, wide = (
         tuple(name for name, kept_as in kept.items() if kept_as == precision)
@@ -390,6 +410,7 @@ def _manifest(built: Built, artifacts: Sequence[Artifact], plan: MixedPlan | Non
             int16_layers=wide if a.precision in INTEGER else (),
             more_inputs=a.more_inputs,
             more_outputs=a.more_outputs,
+            calibration=calibration if a.precision in INTEGER else None,
         )
         for a in artifacts
     )

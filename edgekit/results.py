@@ -35,8 +35,11 @@ __all__ = [
 # Union because the alias is recursive: quoted members cannot be joined by | at run time.
 JSON: TypeAlias = Union[bool, int, float, str, "list[JSON]", "dict[str, JSON]", None]
 
-STAGES = ("build", "capture", "calibrate", "quantize", "emit", "verify", "total")
-"""Keys of ``ExportResult.seconds``; a stage that an export does not need takes 0 s."""
+STAGES = ("build", "capture", "calibrate", "quantize", "emit", "plan", "verify", "total")
+"""Keys of ``ExportResult.seconds``; a stage that an export does not need takes 0 s.
+
+``quantize`` and ``emit`` count every plan that ``max_drop`` tries, ``plan`` the rest of that search.
+"""
 
 
 @dataclass(frozen=True)

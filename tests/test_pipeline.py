@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -89,6 +90,18 @@ def test_one_folder_has_one_manifest_of_all_exports(everything: dict[Precision, 
     assert on_disk == {one["path"] for one in listed} | {"manifest.json"}
 
 
+def test_manifest_and_files_say_what_calibrated_them(everything: dict[Precision, ExportResult]) -> None:
+    folder = everything["fp32"].manifest.parent
+    for one in entries(folder):
+        if one["precision"] not in INTEGER:
+            assert "calibration" not in one
+            continue
+        said = {"kind": "generated", "name": "dead_leaves", "images": 40, "seed": 0, "sha256": None}
+        assert one["calibration"] == said
+        content = (folder / one["path"]).read_bytes().replace(b"&quot;", b'"').replace(b'\\"', b'"')
+        assert b'"name": "dead_leaves", "images": 40' in content
+
+
 def test_every_manifest_entry_feeds_its_file(everything: dict[Precision, ExportResult]) -> None:
     folder = everything["fp32"].manifest.parent
     for one in entries(folder):
@@ -115,6 +128,14 @@ def test_results_are_typed_and_timed(everything: dict[Precision, ExportResult]) 
     assert 0.5 * result.seconds["total"] < parts <= result.seconds["total"]
     assert json.loads(json.dumps(result.to_json()))["seconds"].keys() == set(STAGES)
     assert result.manifest.name == "manifest.json"
+
+
+def test_the_seconds_of_a_search_leave_out_those_of_its_trials() -> None:
+    clock = pipeline._Clock()
+    with clock.rest("plan"), clock.stage("quantize"):
+        time.sleep(0.05)
+    assert clock.seconds["quantize"] >= 0.05
+    assert 0 <= clock.seconds["plan"] < 0.05
 
 
 def test_generated_images_are_announced_for_int8_alone(everything: dict[Precision, ExportResult]) -> None:

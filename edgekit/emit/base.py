@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias, Union
 
 import onnx_ir as ir
 
-from edgekit.options import Format, IoType, Precision, Preprocessing, TensorSpec
+from edgekit.options import CalibrationSet, Format, IoType, Precision, Preprocessing, TensorSpec
 
 __all__ = ["JSON", "EmitOptions", "Emitted", "Emitter", "OnnxOptions"]
 
@@ -40,8 +40,8 @@ class EmitOptions:
     ``precision`` ``"int8"`` expects a quantized graph (:mod:`edgekit.graph.qdq`); the others expect the
     fp32 canonical graph. ``input_type`` and ``output_type`` are what the application feeds and reads;
     ``None`` is the format's own default. ``takes_pixels`` lets a float file take the numbers 0 to 255 as
-    uint8. ``preprocessing``, ``labels`` and ``description`` go into the
-    file's metadata where the format has a place for them.
+    uint8. ``preprocessing``, ``labels``, ``description`` and the images of ``calibration`` go into the file's
+    metadata where the format has a place for them.
     """
 
     precision: Precision = "fp32"
@@ -52,6 +52,7 @@ class EmitOptions:
     preprocessing: Preprocessing | None = None
     labels: tuple[str, ...] | None = None
     description: str = ""
+    calibration: CalibrationSet | None = None
     onnx: OnnxOptions = OnnxOptions()
 
 

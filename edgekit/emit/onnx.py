@@ -105,6 +105,8 @@ def _describe(rendered: Rendered, options: EmitOptions) -> None:
             model.metadata_props[f"quantization.{spec.name}"] = _parameters(spec)
     if options.preprocessing is not None:
         model.metadata_props["preprocessing"] = json.dumps(vars(options.preprocessing))
+    if options.calibration is not None:
+        model.metadata_props["calibration"] = json.dumps(vars(options.calibration))
     if options.labels is not None:
         _check_labels(options.labels, rendered.output)
         model.metadata_props["labels"] = json.dumps(options.labels, ensure_ascii=False)

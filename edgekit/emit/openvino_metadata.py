@@ -33,6 +33,8 @@ def describe(model: Any, rendered: Rendered, options: EmitOptions) -> None:
         entries["model_info", "labels"] = " ".join(label.replace(" ", "_") for label in options.labels)
     if options.preprocessing is not None:
         entries["edgekit", "preprocessing"] = json.dumps(vars(options.preprocessing))
+    if options.calibration is not None:
+        entries["edgekit", "calibration"] = json.dumps(vars(options.calibration))
     if options.preprocessing is not None and rendered.input.scale is None:
         entries |= _normalization(options.preprocessing)
     for spec in rendered.specs:

@@ -7,18 +7,22 @@ nothing to do with those of photographs.
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit import resources
 from edgekit.errors import InputError, UnknownNameError
+from edgekit.files import sha256_of
 from edgekit.images import SkippedImage, find_images, load_pixels, normalize, stream_pixels, to_batch
-from edgekit.options import Preprocessing
+from edgekit.options import CalibrationSet, Preprocessing
 from edgekit.quantize.recipe import check_preprocessing, load_recipe, verified_files
 from edgekit.quantize.sampling import spread
 from edgekit.quantize.synthetic import generate_image
@@ -98,6 +102,11 @@ class CalibrationData(ABC):
     @abstractmethod
     def description(self) -> str: ...
 
+    @property
+    @abstractmethod
+    def identity(self) -> CalibrationSet:
+        """What a manifest has to say of these images."""
+
     @abstractmethod
     def held_back(self, samples: int) -> CalibrationData | None:
         """At most ``samples`` images of the same source that are not in this set; None when all are."""
@@ -117,6 +126,12 @@ class CalibrationData(ABC):
         return pixels
 
 
+class _Origin(NamedTuple):
+    kind: Literal["folder", "recipe"]
+    name: str
+    phrase: str
+
+
 class _Files(CalibrationData):
     """Images of a folder or of a recipe's list, each decoded once to know that it can be."""
 
@@ -125,7 +140,7 @@ class _Files(CalibrationData):
     def __init__(
         self,
         paths: Sequence[Path],
-        origin: str,
+        origin: _Origin,
         preprocessing: Preprocessing,
         samples: int,
         seed: int,
@@ -152,7 +167,13 @@ class _Files(CalibrationData):
         amount = f"{len(self)} of {self._total} images" if len(self) < self._total else f"{len(self)} images"
         notes = [f"{self._asked} were asked for"] if len(self) < self._asked else []
         notes += [f"{len(self.skipped)} could not be read"] if self.skipped else []
-        return f"{amount} {self._origin}" + (f" ({', '.join(notes)})" if notes else "")
+        return f"{amount} {self._origin.phrase}" + (f" ({', '.join(notes)})" if notes else "")
+
+    @property
+    def identity(self) -> CalibrationSet:
+        hashes = sorted(sha256_of(path) for path in self.files)
+        digest = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+        return CalibrationSet(self._origin.kind, self._origin.name, len(self), self._seed, digest)
 
     def held_back(self, samples: int) -> CalibrationData | None:
         if not self._unused:
@@ -179,6 +200,10 @@ class _Generated(CalibrationData):
     def description(self) -> str:
         return f"{self._samples} generated images (dead leaves, seed {self._seed}), no photographs"
 
+    @property
+    def identity(self) -> CalibrationSet:
+        return CalibrationSet("generated", "dead_leaves", len(self), self._seed)
+
     def held_back(self, samples: int) -> CalibrationData:
         return _Generated(self.preprocessing, samples, self._seed, self._start + self._samples)
 
@@ -202,6 +227,10 @@ class _Replaced(CalibrationData):
     def description(self) -> str:
         return self._description
 
+    @property
+    def identity(self) -> CalibrationSet:
+        return replace(self._data.identity, kind="distilled")
+
     def held_back(self, samples: int) -> CalibrationData | None:
         return self._data.held_back(samples)
 
@@ -222,7 +251,8 @@ def from_folder(
     has, and the description says so. Raises ImageError when there is no folder or no readable image.
     """
     paths = find_images(folder)
-    return _Files(paths, f"in {Path(folder)}", preprocessing, samples, seed, progress)
+    origin = _Origin("folder", Path(folder).resolve().name, f"in {Path(folder)}")
+    return _Files(paths, origin, preprocessing, samples, seed, progress)
 
 
 def from_recipe(
@@ -243,7 +273,7 @@ def from_recipe(
     seed = recipe.seed if seed is None else seed
     if recipe.generator is not None:
         return synthetic(preprocessing, samples, seed)
-    origin = f"of recipe {recipe.name}"
+    origin = _Origin("recipe", recipe.name, f"of recipe {recipe.name}")
     return _Files(verified_files(recipe), origin, preprocessing, samples, seed, progress)
 
 

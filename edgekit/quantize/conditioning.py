@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 import onnx_ir as ir
 
@@ -19,6 +20,8 @@ from edgekit.quantize.plan import Plan
 from edgekit.quantize.spare import Stagger, fill_spare_channels
 
 __all__ = ["Conditioned", "condition"]
+
+_IMAGES = 32  # that show which channels are large
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,14 @@ class Conditioned:
 def condition(
     model: ir.Model, plan: Plan, images: Iterable[FloatArray], *, skip: Collection[str] = ()
 ) -> Conditioned:
-    """Condition a canonical fp32 graph by the ranges of its channels on ``images``, float32 ``[1, C, H, W]``.
+    """Condition a canonical fp32 graph by the ranges of its channels on images, float32 ``[1, C, H, W]``.
 
-    ``plan`` says which layers become int8: the others are left alone. ``skip`` names stages that are left
-    out, of those in :data:`~edgekit.quantize.options.STAGES`.
+    The first 32 of ``images`` are read. ``plan`` says which layers become int8: the others are left alone.
+    ``skip`` names stages that are left out, of those in :data:`~edgekit.quantize.options.STAGES`.
     """
     if {"equalize", "absorb-biases", "spare-channels"} <= set(skip):
         return Conditioned(model)
-    graph = ChannelGraph(model, plan, measure_channels(model, plan, images))
+    graph = ChannelGraph(model, plan, measure_channels(model, plan, islice(images, _IMAGES)))
     staggers = [] if "spare-channels" in skip else fill_spare_channels(graph)
     if "absorb-biases" not in skip:
         absorb_biases(graph)

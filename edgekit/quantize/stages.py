@@ -24,6 +24,7 @@ from edgekit.quantize.observation import observe
 from edgekit.quantize.options import STAGES, QuantizeOptions
 from edgekit.quantize.plan import make_plan
 from edgekit.quantize.quantizer import QuantizationResult, quantize
+from edgekit.quantize.separate_scales import separate_scales
 
 __all__ = ["StageRow", "explain_stages", "quantize_in_stages"]
 
@@ -55,6 +56,7 @@ def quantize_in_stages(
     input_params: ActivationParams | None = None,
 ) -> QuantizationResult:
     """Condition, observe and quantize a canonical fp32 graph on float32 ``images`` ``[1, C, H, W]``."""
+    model = separate_scales(model)
     conditioned = condition(model, make_plan(model), images, skip=skip)
     observation = observe(conditioned.model, images, staggers=conditioned.staggers)
     return quantize(conditioned.model, observation, options.without(skip), input_params=input_params)

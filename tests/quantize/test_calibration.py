@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tracemalloc
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from edgekit.errors import ImageError, InputError, UnknownNameError
 from edgekit.images import load_image, to_batch
-from edgekit.options import Preprocessing
+from edgekit.options import CalibrationSet, Preprocessing
 from edgekit.quantize import calibration
 from edgekit.quantize.calibration import CalibrationData, from_folder, open_source, synthetic
 from edgekit.quantize.recipe import create_recipe
@@ -69,6 +70,20 @@ def test_the_count_is_stated_and_never_silently_less(photos: Path) -> None:
     assert from_folder(photos, SMALL, 50).description == f"20 images in {photos} (50 were asked for)"
     assert "100 generated images" in synthetic(SMALL).description
     assert "no photographs" in synthetic(SMALL).description
+
+
+def test_the_same_images_have_the_same_identity(photos: Path, tmp_path: Path) -> None:
+    identities = [from_folder(photos, SMALL, 5, seed).identity for seed in (0, 0, 1)]
+    assert identities[0] == identities[1]
+    assert identities[0].sha256 != identities[2].sha256
+    assert (identities[0].kind, identities[0].name, identities[0].images) == ("folder", photos.name, 5)
+    hashes = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in photos.iterdir())
+    whole = from_folder(photos, SMALL, 50).identity
+    assert whole.sha256 == hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+    create_recipe("shelf", photos, destination=tmp_path)
+    recipe = open_source(tmp_path / "shelf.toml", SMALL).identity
+    assert (recipe.kind, recipe.name, recipe.sha256) == ("recipe", "shelf", whole.sha256)
+    assert synthetic(SMALL, 3, seed=7).identity == CalibrationSet("generated", "dead_leaves", 3, 7)
 
 
 def test_unreadable_images_are_replaced_named_and_counted(photos: Path) -> None:

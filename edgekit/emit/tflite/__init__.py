@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from edgekit.options import TensorSpec
 
 __all__ = ["emit"]
 
+_CALIBRATION = "edgekit.calibration"  # a buffer of JSON: the format has no field for it
 _RUNTIME_VERSION_BYTES = 16  # the converter's fixed size; readers stop at the first zero byte
 
 
@@ -43,6 +45,8 @@ def _metadata(options: EmitOptions, source: TensorSpec, output: TensorSpec, runt
             options.preprocessing,
             options.labels is not None,
         )
+    if options.calibration is not None:
+        entries[_CALIBRATION] = json.dumps(vars(options.calibration)).encode()
     return entries
 
 
