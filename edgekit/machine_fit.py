@@ -18,18 +18,17 @@ from edgekit.errors import InputError
 from edgekit.latency_model import LatencyModel, LatencyRow
 from edgekit.measure.record import utc_now
 from edgekit.measure.runner_harness import check
-from edgekit.measure.timing import time_file
+from edgekit.measure.yardstick import Paired, Yardstick
 from edgekit.models import zoo
 from edgekit.models.network import Network
 from edgekit.options import Precision
 from edgekit.search.layer_fit import fit_layers
 from edgekit.target import Target, resolve
-from edgekit.trial import make_trial
+from edgekit.trial import make_trial, make_yardstick
 
 __all__ = ["SPREAD", "fit_machine"]
 
 Progress = Callable[[str, int, int], None]
-Timer = Callable[[Path, int], float]
 
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 
@@ -55,13 +54,11 @@ def fit_machine(
     precisions: Sequence[Precision] = _PRECISIONS,
     num_threads: int = 1,
     progress: Progress | None = None,
-    timer: Timer | None = None,
 ) -> Target:
     """The target ``name`` with latency models fitted to what this machine just did, a few minutes each.
 
-    ``timer`` gives the milliseconds of one inference of a file on so many threads. Raises InputError for a
-    target that is not this machine, UnsupportedError for a precision that it does not take,
-    MissingExtraError without torch.
+    Raises InputError for a target that is not this machine, UnsupportedError for a precision that it does
+    not take, MissingExtraError without torch.
     """
     target = resolve(name)[0]
     if not target.is_host:
@@ -75,7 +72,7 @@ def fit_machine(
     models: list[LatencyModel] = []
     for precision in precisions:
         target.precision(precision)
-        rows = _measured(networks, target, precision, num_threads, progress, timer or _milliseconds)
+        rows = _measured(networks, target, precision, num_threads, progress)
         models.append(
             fit_layers(
                 LatencyModel(
@@ -97,28 +94,26 @@ def _measured(
     precision: Precision,
     num_threads: int,
     progress: Progress | None,
-    timer: Timer,
 ) -> tuple[LatencyRow, ...]:
-    rows: list[LatencyRow] = []
-    for done, network in enumerate(networks):
-        if progress:
-            progress(f"measure {precision}", done, len(networks))
-        with tempfile.TemporaryDirectory() as folder:
-            path = make_trial(network, target.format, precision, Path(folder))
-            latency_ms = timer(path, num_threads)
-        scale = network.scale
-        rows.append(
-            LatencyRow(
-                model=network.name, width=scale.width, resolution=scale.resolution, latency_ms=latency_ms
-            )
-        )
+    found: list[Paired] = []
+    with tempfile.TemporaryDirectory() as folder:
+        yardstick = Yardstick(make_yardstick(target.format, precision, Path(folder)), num_threads)
+        for done, network in enumerate(networks):
+            if progress:
+                progress(f"measure {precision}", done, len(networks))
+            with tempfile.TemporaryDirectory() as passing:
+                found.append(yardstick.time(make_trial(network, target.format, precision, Path(passing))))
     if progress:
         progress(f"measure {precision}", len(networks), len(networks))
-    return tuple(rows)
-
-
-def _milliseconds(path: Path, num_threads: int) -> float:
-    return round(time_file(path, num_threads).median_ms, 5)
+    return tuple(
+        LatencyRow(
+            model=network.name,
+            width=network.scale.width,
+            resolution=network.scale.resolution,
+            latency_ms=round(yardstick.corrected_ms(one), 5),
+        )
+        for network, one in zip(networks, found, strict=True)
+    )
 
 
 def _merged(known: Sequence[LatencyModel], new: Sequence[LatencyModel]) -> tuple[LatencyModel, ...]:

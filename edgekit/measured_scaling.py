@@ -15,11 +15,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import starmap
 from pathlib import Path
 
 from edgekit.errors import CheckError, InputError
 from edgekit.latency_model import LatencyModel, LatencyRow
-from edgekit.measure import time_file
+from edgekit.measure.yardstick import Paired, Yardstick
 from edgekit.models import zoo
 from edgekit.models.network import Network
 from edgekit.options import Format, Precision, Scale
@@ -32,7 +33,7 @@ from edgekit.search.search import find
 from edgekit.search.space import SPACES
 from edgekit.search.work import Prices, latency_ms
 from edgekit.target import Target, all_targets, resolve
-from edgekit.trial import make_trial
+from edgekit.trial import make_trial, make_yardstick
 
 __all__ = ["Measured", "MeasuredResult", "scale_measured"]
 
@@ -94,20 +95,21 @@ def scale_measured(options: ScaleOptions, progress: Progress | None = None) -> M
     if not limits:
         raise InputError("--measure needs a latency budget", hint="add one, as --budget 20ms")
     target = _reachable(options.target)
-    machine = _Machine(target.format, target.precision(options.precision), options.num_threads or 1)
-    for done, (model, width, resolution) in enumerate(_FIRST):
-        _report(progress, "calibrate", done, len(_FIRST))
-        machine.measure(zoo.network(model, width=width, resolution=resolution))
-    _report(progress, "calibrate", len(_FIRST), len(_FIRST))
-    measured = _rounds(machine, budgets, min(limits), options.families, progress)
+    precision, num_threads = target.precision(options.precision), options.num_threads or 1
+    with tempfile.TemporaryDirectory() as folder:
+        yardstick = Yardstick(make_yardstick(target.format, precision, Path(folder)), num_threads)
+        machine = _Machine(target.format, precision, num_threads, yardstick)
+        for done, (model, width, resolution) in enumerate(_FIRST):
+            _report(progress, "calibrate", done, len(_FIRST))
+            machine.measure(zoo.network(model, width=width, resolution=resolution))
+        _report(progress, "calibrate", len(_FIRST), len(_FIRST))
+        measured = _rounds(machine, budgets, min(limits), options.families, progress)
     meeting = [one for one in measured if one.measured_ms <= min(limits)]
     if not meeting:
         raise _nothing_meets(measured, budgets)
     best = tuple(sorted(meeting, key=lambda one: -one.candidate.top1))
     missed = tuple(one for one in measured if one not in meeting)
-    return MeasuredResult(
-        budgets, best, missed, machine.precision, machine.num_threads, time.perf_counter() - started
-    )
+    return MeasuredResult(budgets, best, missed, precision, num_threads, time.perf_counter() - started)
 
 
 def _reachable(name: str) -> Target:
@@ -125,7 +127,8 @@ class _Machine:
     format: Format
     precision: Precision
     num_threads: int
-    rows: dict[tuple[str, Scale], LatencyRow] = field(default_factory=dict)
+    yardstick: Yardstick
+    times: dict[tuple[str, Scale], Paired] = field(default_factory=dict)
     latest: dict[str, Network] = field(default_factory=dict)
 
     def measure(self, network: Network) -> float:
@@ -135,24 +138,17 @@ class _Machine:
         """
         with tempfile.TemporaryDirectory() as folder:
             path = make_trial(network, self.format, self.precision, Path(folder))
-            measured_ms = time_file(path, self.num_threads).median_ms
-        known = self.rows.get((network.name, network.scale))
-        row = LatencyRow(
-            model=network.name,
-            width=network.scale.width,
-            depth=network.scale.depth,
-            resolution=network.scale.resolution,
-            latency_ms=min(measured_ms, known.latency_ms) if known else measured_ms,
-        )
-        self.rows[network.name, network.scale] = row
+            found = self.yardstick.time(path)
+        key = network.name, network.scale
+        self.times[key] = min(found, self.times.get(key, found), key=self.yardstick.corrected_ms)
         self.latest[network.family] = network
-        return measured_ms
+        return found.file_ms
 
     def prices(self, family: str) -> Prices:
         """Prices at which the latest network of ``family`` takes what was measured."""
         fitted = self._fitted()
         corrections = {
-            known: self.rows[network.name, network.scale].latency_ms
+            known: self.yardstick.corrected_ms(self.times[network.name, network.scale])
             / latency_ms(network, self.precision, fitted)
             for known, network in self.latest.items()
         }
@@ -168,9 +164,19 @@ class _Machine:
             source="measured on this machine",
             cohort=f"tflite-{kernels}",
             prior_weight=_PRIOR_WEIGHT,
-            rows=tuple(self.rows.values()),
+            rows=tuple(starmap(self._row, self.times.items())),
         )
         return fit_prices(model, all_targets())
+
+    def _row(self, key: tuple[str, Scale], found: Paired) -> LatencyRow:
+        model, scale = key
+        return LatencyRow(
+            model=model,
+            width=scale.width,
+            depth=scale.depth,
+            resolution=scale.resolution,
+            latency_ms=self.yardstick.corrected_ms(found),
+        )
 
 
 def _rounds(

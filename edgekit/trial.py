@@ -16,7 +16,7 @@ from edgekit.options import INTEGER, SUFFIXES, ExportOptions, Format, Precision,
 from edgekit.quantize import Observation, QuantizeOptions, observe, quantize
 from edgekit.quantize.precision import with_precisions
 
-__all__ = ["make_trial"]
+__all__ = ["make_trial", "make_yardstick"]
 
 _QUICK = QuantizeOptions(ranges="minmax", rounding="nearest", bias_correction=False)
 
@@ -55,6 +55,11 @@ def make_trial(
     )
     emit(graph, path, format_, options)
     return path
+
+
+def make_yardstick(format_: Format, precision: Precision, folder: Path) -> Path:
+    """A small file whose time tells how fast the machine is at the moment."""
+    return make_trial("mobilenet_v1", format_, precision, folder, ScaleChange(width=0.5, resolution=128))
 
 
 def _in_width(observation: Observation, precision: Precision) -> Observation:

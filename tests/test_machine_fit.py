@@ -8,6 +8,7 @@ import pytest
 
 from edgekit import machine_fit, target
 from edgekit.errors import InputError, UnsupportedError
+from edgekit.measure.yardstick import Paired, Yardstick
 from edgekit.scaling import ScaleOptions, scale
 
 FEW = (
@@ -17,11 +18,26 @@ FEW = (
 )
 
 
+class ByTheByte(Yardstick):
+    """A machine that takes a nanosecond for every byte of a file, and is sometimes half as fast."""
+
+    def __init__(self, path: Path, num_threads: int = 1) -> None:
+        super().__init__(path, num_threads)
+        self._turns_ms = [1.0]
+        self.runs = 0
+
+    def time(self, path: Path) -> Paired:
+        self.runs += 1
+        slowness = 2.0 if self.runs == 2 else 1.0
+        return Paired(path.stat().st_size * 1e-6 * slowness, slowness)
+
+
 @pytest.fixture
 def fitted(monkeypatch: pytest.MonkeyPatch) -> target.Target:
-    """``host`` with the speed of a machine that takes a nanosecond for every byte of the file."""
+    """``host`` with the speed of such a machine."""
     monkeypatch.setattr(machine_fit, "SPREAD", FEW)
-    return machine_fit.fit_machine("host", ["fp32"], timer=lambda path, threads: path.stat().st_size * 1e-6)
+    monkeypatch.setattr(machine_fit, "Yardstick", ByTheByte)
+    return machine_fit.fit_machine("host", ["fp32"])
 
 
 def test_a_search_uses_what_was_measured(
@@ -45,4 +61,4 @@ def test_other_machines_cannot_be_measured() -> None:
 
 def test_a_precision_that_the_target_does_not_take() -> None:
     with pytest.raises(UnsupportedError, match="does not take"):
-        machine_fit.fit_machine("host-openvino", ["int16"], timer=lambda path, threads: 1.0)
+        machine_fit.fit_machine("host-openvino", ["int16"])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from edgekit import measured_scaling
 from edgekit.errors import CheckError, InputError
-from edgekit.measure import Timing
+from edgekit.measure.yardstick import Paired, Yardstick
 from edgekit.measured_scaling import scale_measured
 from edgekit.models.network import Network
 from edgekit.options import Format, Precision
@@ -18,10 +19,11 @@ from edgekit.scaling import ScaleOptions
 from edgekit.search.work import latency_ms
 
 
-class Device:
-    """A device with prices, and a taste for families, that no predictor knows."""
+class Device(Yardstick):
+    """A device with prices, and a taste for families, that no predictor knows, and with slow minutes."""
 
     def __init__(self, seed: int) -> None:
+        super().__init__(Path("yardstick.tflite"))
         rng = random.Random(seed)
         base = (0.05, 0.1, 0.01, 0.15, 0.1, 0.02, 4000.0)
         self.prices = tuple(price * math.exp(rng.uniform(-1, 1)) for price in base)
@@ -37,18 +39,31 @@ class Device:
         self.network = network
         return folder / "network.tflite"
 
-    def time(self, path: Path, num_threads: int) -> Timing:
+    def time(self, path: Path) -> Paired:
         assert self.network is not None
         self.runs += 1
-        disturbed = 1.3 if self.noise.random() < 0.15 else 1.0
-        return Timing((self.true_ms(self.network) * math.exp(self.noise.gauss(0, 0.01)) * disturbed,))
+        slowness = 1.3 if self.runs % 7 in (4, 5) else 1.0
+        self._turns_ms.append(slowness)
+        measured_ms = self.true_ms(self.network) * math.exp(self.noise.gauss(0, 0.01)) * slowness
+        return Paired(measured_ms, slowness)
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> Callable[[Device], None]:
+    """Puts a device where this machine was."""
+
+    def placed(device: Device) -> None:
+        monkeypatch.setattr(measured_scaling, "make_trial", device.build)
+        monkeypatch.setattr(measured_scaling, "make_yardstick", lambda *_: Path("yardstick.tflite"))
+        monkeypatch.setattr(measured_scaling, "Yardstick", lambda *_: device)
+
+    return placed
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_the_result_meets_the_budget_on_any_device(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_result_meets_the_budget_on_any_device(seed: int, place: Callable[[Device], None]) -> None:
     device = Device(seed)
-    monkeypatch.setattr(measured_scaling, "make_trial", device.build)
-    monkeypatch.setattr(measured_scaling, "time_file", device.time)
+    place(device)
     budget = math.exp(random.Random(seed).uniform(math.log(5), math.log(100)))
     precision: Precision = "int8" if seed % 2 else "fp32"
     result = scale_measured(
@@ -69,10 +84,8 @@ def test_the_result_meets_the_budget_on_any_device(seed: int, monkeypatch: pytes
     assert found[0]["predicted_latency_ms"] != found[0]["measured_latency_ms"]
 
 
-def test_a_budget_that_nothing_meets_is_a_failed_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    device = Device(0)
-    monkeypatch.setattr(measured_scaling, "make_trial", device.build)
-    monkeypatch.setattr(measured_scaling, "time_file", device.time)
+def test_a_budget_that_nothing_meets_is_a_failed_check(place: Callable[[Device], None]) -> None:
+    place(Device(0))
     with pytest.raises(CheckError, match="nothing meets"):
         scale_measured(ScaleOptions(["0.01ms"], target="host"))
 

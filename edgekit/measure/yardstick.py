@@ -1,0 +1,75 @@
+"""Times of many files on a machine whose speed drifts: each is taken in turns with the same yardstick.
+
+Other work on a machine, and other guests of its host, slow it down for seconds or minutes. A file that is
+timed alone then looks slower than another that was timed before. Where the yardstick is slower than it
+usually is, the turns beside it do not count; what it still drifts is divided out.
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.devices import Device, open_device
+from edgekit.measure.session import Protocol, measure
+
+__all__ = ["Paired", "Yardstick"]
+
+_SECONDS = 1.5
+_MOST_SESSIONS = 5
+_QUIET = 1.04
+_ENOUGH_TURNS = 5
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Milliseconds of one inference, of a file and of the yardstick in the same turns."""
+
+    file_ms: float
+    yardstick_ms: float
+
+
+class Yardstick:
+    """A small file, the yardstick, that runs in turns with every file that is timed.
+
+    ``device`` is this machine by default.
+    """
+
+    def __init__(self, path: Path, num_threads: int = 1, device: Device | None = None) -> None:
+        self._path = path
+        self._device = device or open_device("local")
+        self._protocol = Protocol(num_threads=num_threads, seconds=_SECONDS)
+        self._turns_ms: list[float] = []
+
+    def time(self, path: Path) -> Paired:
+        """Time the file at ``path``: medians of at least five quiet turns.
+
+        Sessions of 1.5 s for each of the two go on until there are as many, at most five; then the
+        quietest turns count. Raises ModelFileError for a file that cannot be loaded.
+        """
+        turns: list[Paired] = []
+        quiet: list[Paired] = []
+        for _ in range(_MOST_SESSIONS):
+            file, yardstick = measure(self._device, [path, self._path], self._protocol)
+            pairs = zip(file.turns, yardstick.turns, strict=True)
+            turns += [Paired(statistics.median(one), statistics.median(other)) for one, other in pairs]
+            self._turns_ms += [turn.yardstick_ms for turn in turns[-len(file.turns) :]]
+            quiet = [turn for turn in turns if turn.yardstick_ms <= _QUIET * self.usual_ms]
+            if len(quiet) >= _ENOUGH_TURNS:
+                break
+        else:
+            quiet = sorted(turns, key=lambda turn: turn.yardstick_ms)[:_ENOUGH_TURNS]
+        return Paired(
+            statistics.median(turn.file_ms for turn in quiet),
+            statistics.median(turn.yardstick_ms for turn in quiet),
+        )
+
+    @property
+    def usual_ms(self) -> float:
+        """What the yardstick takes when little disturbs it: the lower quartile of all its turns."""
+        return sorted(self._turns_ms)[len(self._turns_ms) // 4]
+
+    def corrected_ms(self, paired: Paired) -> float:
+        """What the file would have taken had the yardstick taken what it usually does."""
+        return paired.file_ms * self.usual_ms / paired.yardstick_ms
