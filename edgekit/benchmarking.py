@@ -122,9 +122,11 @@ def _protocol(options: BenchmarkOptions, target: Target | None) -> Protocol:
         num_threads=options.num_threads or (target.num_threads if target else None) or 1,
         num_runs=options.num_runs,
         warmup_runs=options.warmup_runs,
+        seconds=options.seconds,
         sustained_s=options.sustained_s,
         cpus=options.cpus,
         accelerator=target.accelerator if target else None,
+        force=options.force,
     )
 
 

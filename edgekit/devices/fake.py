@@ -2,7 +2,7 @@
 
 For tests, and for trying a sweep before the boards are there. The name says how it behaves:
 ``fake:NAME?ms=5&noise=0.01&cut=3`` takes 5 ms for an inference, with noise of 1 %, and loses the connection
-in the middle of every third measurement.
+in the middle of every third measurement; ``deviation=0.4`` answers so far from what a processor would.
 """
 
 from __future__ import annotations
@@ -31,8 +31,11 @@ _RUNTIMES = {".tflite": "tflite", ".onnx": "onnx", ".xml": "openvino"}
 class FakeDevice(Device):
     """Takes ``ms`` milliseconds for an inference, whatever it is given, and says so."""
 
-    def __init__(self, name: str, ms: float = 5.0, noise: float = 0.01, cut: int = 0) -> None:
+    def __init__(
+        self, name: str, ms: float = 5.0, noise: float = 0.01, cut: int = 0, deviation: float | None = None
+    ) -> None:
         super().__init__(name, name)
+        self._deviation = deviation
         self._ms = ms
         self._noise = noise
         self._cut = cut
@@ -75,6 +78,8 @@ class FakeDevice(Device):
                 "runtime_version": "0",
                 "load_ms": 10 * self._ms,
                 "first_inference_ms": 2 * self._ms,
+                "runtime_memory_bytes": None,
+                "deviation": self._deviation,
             }
             yield {"event": "warm", "artifact": index, "runs": _RUNS, "is_steady": True}
         for runs in _split(num_runs or _TURNS * _RUNS):
@@ -85,7 +90,10 @@ class FakeDevice(Device):
 
 
 def open_(name: str) -> FakeDevice:
-    """The device of ``fake:NAME[?ms=MS&noise=SHARE&cut=N]``. Raises InputError for another form."""
+    """The device of ``fake:NAME[?ms=MS&noise=SHARE&cut=N&deviation=SHARE]``.
+
+    Raises InputError for a name of another form.
+    """
     extra = {key: values[0] for key, values in parse_qs(name.partition("?")[2]).items()}
     try:
         numbers = {key: float(value) for key, value in extra.items()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -57,6 +58,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     width: float | None = None
     depth: float | None = None
     resolution: int | None = None
+    num_classes: int | None = None
     params: int | None = None
     macs: int | None = None
     weights: str | None = None
@@ -150,6 +152,12 @@ class LatencyRecord(Record, frozen=True, kw_only=True, tag="latency"):
     ``rounds`` counts the samples of each turn, where artifacts took turns; ``session`` is common to
     artifacts that did. ``noise`` says in sentences why the record is ``noisy``. ``sustained`` has
     (seconds since the start, milliseconds) of a long run, ``None`` for a usual one.
+
+    ``arena_bytes`` is what the runtime itself says of its arena, which none of those for processors does.
+    Beside it stand ``runtime_memory_bytes``, what loading and the first inference added to the process
+    (packed weights, arena, scratch), and ``planned_arena_bytes``, the tensors between operators of a
+    ``.tflite`` file as planned from the file alone. ``deviation`` is how far an accelerator's answers are
+    from the processor's, relative to them.
     """
 
     latency_ms: LatencyMs
@@ -158,6 +166,9 @@ class LatencyRecord(Record, frozen=True, kw_only=True, tag="latency"):
     warmup_runs: int
     peak_memory_bytes: int | None
     arena_bytes: int | None
+    planned_arena_bytes: int | None = None
+    runtime_memory_bytes: int | None = None
+    deviation: float | None = None
     samples_ms: tuple[float, ...]
     rounds: tuple[int, ...] = ()
     session: str | None = None
@@ -194,6 +205,9 @@ class LayersRecord(Record, frozen=True, kw_only=True, tag="layers"):
 AnyRecord: TypeAlias = LatencyRecord | ProfileRecord | AccuracyRecord | LayersRecord
 
 
+_DECODER: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord)
+
+
 class _Header(msgspec.Struct):
     schema: int
 
@@ -217,16 +231,21 @@ def encode(record: Record) -> bytes:
 def decode(line: bytes | str) -> AnyRecord:
     """The record of one line. Raises InputError for another schema, an unknown kind or a wrong field."""
     try:
+        return _DECODER.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        raise _refusal(line, exc) from exc
+
+
+def _refusal(line: bytes | str, exc: Exception) -> InputError:
+    """Why ``line`` is no record: above all, that another version wrote it."""
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
         schema = msgspec.json.decode(line, type=_Header).schema
         if schema != SCHEMA:
-            raise InputError(
+            return InputError(
                 f"schema is {schema}, expected {SCHEMA}",
                 hint="another version of edgekit wrote this file: read it with that version",
             )
-        record: AnyRecord = msgspec.json.decode(line, type=AnyRecord)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
-        raise InputError(f"not a record of edgekit: {exc}") from exc
-    return record
+    return InputError(f"not a record of edgekit: {exc}")
 
 
 def read(path: Path) -> list[AnyRecord]:

@@ -17,6 +17,8 @@ __all__ = ["check", "events", "measure"]
 
 _MOST_S_PER_ARTIFACT = 900.0
 _CHECK_S = 120.0
+_MOST_DEVIATION = 0.05
+"""Of an accelerator's answers from the processor's: ten times what fp16 costs a deep network."""
 
 _HINTS = {
     "missing_runtime": "install it there for that Python, or name another Python: ssh://host?python=PATH",
@@ -33,7 +35,7 @@ def measure(
     remote = [device.push(files_of(path))[0] for path in paths]
     expected_s = (protocol.sustained_s or protocol.seconds) * len(paths)
     timeout_s = expected_s + _MOST_S_PER_ARTIFACT * len(paths)
-    found = [_Collected(path) for path in paths]
+    found = [_Collected(device, path, protocol) for path in paths]
     machine: dict[str, Any] = {}
     sampled_s = 0.0
     for event in events(device, [*remote, *_arguments(protocol)], timeout_s, paths):
@@ -109,8 +111,10 @@ def _error(device: Device, event: Mapping[str, Any], paths: Sequence[Path]) -> E
 class _Collected:
     """The events of one file while they come."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, device: Device, path: Path, protocol: Protocol) -> None:
+        self._device = device
         self._path = path
+        self._protocol = protocol
         self._loaded: dict[str, Any] = {}
         self._warm: dict[str, Any] = {}
         self._turns: list[dict[str, Any]] = []
@@ -118,10 +122,30 @@ class _Collected:
     def add(self, event: dict[str, Any]) -> None:
         if event["event"] == "loaded":
             self._loaded = event
+            self._check_answers()
         elif event["event"] == "warm":
             self._warm = event
         elif event["event"] == "turn":
             self._turns.append(event)
+
+    def _check_answers(self) -> None:
+        """Before anything is timed: what answers wrongly is quick for nothing."""
+        if self._is_wrong and not self._protocol.force:
+            raise DeviceError(
+                f"{self._device.name}: {self._wrong_answers}",
+                hint="--force measures it all the same",
+            )
+
+    @property
+    def _is_wrong(self) -> bool:
+        return (self._loaded.get("deviation") or 0.0) > _MOST_DEVIATION
+
+    @property
+    def _wrong_answers(self) -> str:
+        return (
+            f"{self._path.name} answers otherwise by {self._protocol.accelerator} than on the processor: "
+            f"they differ by {self._loaded['deviation']:.1%}, expected at most {_MOST_DEVIATION:.0%}"
+        )
 
     def measurement(self, machine: Mapping[str, Any]) -> Measurement:
         wall_s = sum(turn["wall_s"] for turn in self._turns)
@@ -145,4 +169,7 @@ class _Collected:
             before=start["state"],
             after=end["state"],
             cpus=tuple(start["cpus"]),
+            runtime_memory_bytes=self._loaded.get("runtime_memory_bytes"),
+            deviation=self._loaded.get("deviation"),
+            warnings=(self._wrong_answers,) if self._is_wrong else (),
         )

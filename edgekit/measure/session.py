@@ -46,7 +46,8 @@ class Protocol:
     at least 10; ``warmup_runs`` for exactly so many runs before, by default as many as it takes to become
     steady. ``sustained_s`` runs each file for so long without a pause. ``cpus`` is ``"auto"`` (as many as
     threads, of the fastest kind, the idlest), ``"all"``, or numbers such as ``"2,3"``. ``accelerator``
-    is one of :data:`edgekit.target.Accelerator`, by default the processor's cores.
+    is one of :data:`edgekit.target.Accelerator`, by default the processor's cores; ``force`` times it
+    although it answers otherwise than they do.
     """
 
     num_threads: int = 1
@@ -56,6 +57,7 @@ class Protocol:
     sustained_s: float | None = None
     cpus: str = "auto"
     accelerator: str | None = None
+    force: bool = False
 
     def __post_init__(self) -> None:
         least = {"num_threads": 1, "num_runs": 1, "warmup_runs": 0, "seconds": 0.0, "sustained_s": 1.0}
@@ -80,8 +82,9 @@ class BenchmarkOptions:
     num_threads: int | None = None
     num_runs: int | None = None
     warmup_runs: int | None = None
+    seconds: float = Protocol.seconds
     sustained_s: float | None = None
-    cpus: str = "auto"
+    cpus: str = Protocol.cpus
     force: bool = False
 
 
@@ -91,7 +94,9 @@ class Measurement:
 
     ``turns`` are the samples of each turn in milliseconds; ``at_s`` is when each began in a sustained run.
     ``cpu_share`` is processor time over wall time, ``others`` how many cores other processes kept busy.
-    ``before`` and ``after`` are states of the machine as the runner describes them.
+    ``before`` and ``after`` are states of the machine as the runner describes them. ``runtime_memory_bytes``
+    is what loading and the first inference added to the process's own memory, ``deviation`` how far an
+    accelerator's answers are from the processor's, relative to them (root mean squares).
     """
 
     sha256: str
@@ -109,6 +114,8 @@ class Measurement:
     clock_jump_s: float = 0.0
     peak_memory_bytes: int | None = None
     arena_bytes: int | None = None
+    runtime_memory_bytes: int | None = None
+    deviation: float | None = None
     machine: dict[str, Any] = field(default_factory=dict)
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)

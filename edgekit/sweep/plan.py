@@ -68,8 +68,9 @@ class ExportTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class _BenchmarkTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     num_runs: int | None = None
     warmup_runs: int | None = None
+    seconds: float = BenchmarkOptions.seconds
     sustained_s: float | None = None
-    cpus: str = "auto"
+    cpus: str = BenchmarkOptions.cpus
     force: bool = False
 
 

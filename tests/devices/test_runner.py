@@ -21,7 +21,8 @@ import pytest
 
 from edgekit.devices import runner
 from edgekit.devices.archive import runner_bytes, write_runner
-from edgekit.devices.runner import machine, protocol, worker
+from edgekit.devices.runner import accelerators, machine, protocol, worker
+from edgekit.devices.runner.answers import deviation, outputs_of
 from edgekit.devices.runner.failure import FailureError
 from edgekit.devices.runner.worker import Worker
 
@@ -144,6 +145,26 @@ def test_a_process_that_dies_is_told_by_its_signal(
     with pytest.raises(FailureError) as caught:
         Worker(Namespace(no_fork=False), "model.tflite")
     assert caught.value.kind == kind
+
+
+@needs_fork
+def test_what_an_accelerator_answers_is_held_against_the_processor(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(path: str) -> Any:
+        outputs = outputs_of(path, 1)
+        return lambda: [1.5 * one for one in outputs]
+
+    monkeypatch.setitem(accelerators.ACCELERATORS, "half-more", (".onnx", lambda _: ("onnx", "0", load)))
+    options = Namespace(no_fork=False, accelerator="half-more", num_threads=1, cpus=machine.usable_cpus())
+    one = Worker(options, str(model))
+    one.close()
+    assert one.loaded["deviation"] == pytest.approx(0.5)
+
+
+def test_deviation_is_relative_and_of_the_worst_output() -> None:
+    assert deviation([[1.0, -1.0], [2.2]], [[1.0, -1.0], [2.0]]) == pytest.approx(0.1)
+    assert deviation([[float("nan")]], [[1.0]]) == float("inf")
 
 
 def test_a_clock_that_goes_backwards_stops_the_measurement(monkeypatch: pytest.MonkeyPatch) -> None:

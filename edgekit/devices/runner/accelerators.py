@@ -1,4 +1,8 @@
-"""What loads a file on an accelerator instead of the processor's cores, and runs it once."""
+"""What loads a file on an accelerator instead of the processor's cores, and runs it once.
+
+Its inputs are those of :func:`~edgekit.devices.runner.answers.fixed`, and what runs it gives the outputs, so
+that they can be held against the processor's.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edgekit.devices.runner.answers import fixed
 from edgekit.devices.runner.failure import FailureError
-from edgekit.devices.runner.runtimes import Invoke, Runtime, example, import_first, onnx_dtype, version_of
+from edgekit.devices.runner.runtimes import Invoke, Runtime, import_first, onnx_dtype, version_of
 
 __all__ = ["ACCELERATORS", "accelerated"]
 
@@ -40,15 +45,15 @@ def _litert_gpu(num_threads: int) -> Runtime:
         inputs, outputs = model.create_input_buffers(0), model.create_output_buffers(0)
         details = model.get_input_tensor_details(signature)
         for buffer, port in zip(inputs, names["inputs"]):  # noqa: B905 Python 3.9 has no strict
-            buffer.write(example(details[port]["shape"], details[port]["dtype"]))
+            buffer.write(fixed(details[port]["shape"], details[port]["dtype"]))
         details = model.get_output_tensor_details(signature)
         sizes = [_elements(details[port]["shape"]) for port in names["outputs"]]
         types = [_numpy_type(details[port]["dtype"]) for port in names["outputs"]]
 
-        def invoke() -> None:
+        def invoke() -> list[Any]:
             model.run_by_index(0, inputs, outputs)
-            for buffer, size, dtype in zip(outputs, sizes, types):  # noqa: B905 reading waits for the end
-                buffer.read(size, dtype)
+            ports = zip(outputs, sizes, types)  # noqa: B905 Python 3.9 has no strict
+            return [buffer.read(size, dtype) for buffer, size, dtype in ports]  # waits for the end
 
         return invoke
 
@@ -76,7 +81,7 @@ def _onnx(provider: str, num_threads: int) -> Runtime:
         options = module.SessionOptions()
         options.log_severity_level = 4
         session = module.InferenceSession(path, options, providers=[provider, "CPUExecutionProvider"])
-        feeds = {port.name: example(port.shape, onnx_dtype(port.type)) for port in session.get_inputs()}
+        feeds = {port.name: fixed(port.shape, onnx_dtype(port.type)) for port in session.get_inputs()}
         return lambda: session.run(None, feeds)
 
     return "onnx", module.__version__, load
@@ -91,8 +96,8 @@ def _openvino_gpu(num_threads: int) -> Runtime:
         request = compiled.create_infer_request()
         for index, port in enumerate(compiled.inputs):
             shape = [dim.get_length() if dim.is_static else 1 for dim in port.get_partial_shape()]
-            request.set_input_tensor(index, module.Tensor(example(shape, port.get_element_type().to_dtype())))
-        return lambda: request.infer(share_outputs=True)
+            request.set_input_tensor(index, module.Tensor(fixed(shape, port.get_element_type().to_dtype())))
+        return lambda: list(request.infer(share_outputs=True).values())
 
     return "openvino", module.__version__.split("-")[0], load
 

@@ -13,7 +13,7 @@ from typing import Any
 from edgekit.devices.runner.failure import FailureError
 from edgekit.devices.runner.runtimes import import_first, onnx_dtype, version_of
 
-__all__ = ["answer"]
+__all__ = ["answer", "deviation", "fixed", "outputs_of"]
 
 _Answers = tuple[str, Any, list[Any]]  # the runtime's name, its version, and one array for each output
 
@@ -41,6 +41,23 @@ def answer(options: argparse.Namespace, emit: Callable[..., None]) -> None:
     emit(event="end")
 
 
+def outputs_of(path: str, num_threads: int) -> list[Any]:
+    """What the file answers to :func:`fixed` inputs on the processor. Raises FailureError."""
+    return _answers(path, num_threads)[2]
+
+
+def deviation(found: list[Any], expected: list[Any]) -> float:
+    """How far answers are apart at most: the root mean square of what differs over that of ``expected``."""
+    import numpy
+
+    shares = []
+    for one, other in zip(found, expected):  # noqa: B905 Python 3.9 has no strict
+        own, right = (numpy.asarray(array, dtype=numpy.float64).ravel() for array in (one, other))
+        size = float(numpy.sqrt(numpy.mean(right**2))) or 1.0
+        shares.append(float(numpy.sqrt(numpy.mean((own - right) ** 2))) / size)
+    return max((share if share == share else float("inf") for share in shares), default=0.0)
+
+
 def _answers(path: str, num_threads: int) -> _Answers:
     run = _RUNTIMES.get(Path(path).suffix.lower())
     if run is None or not Path(path).is_file():
@@ -61,7 +78,7 @@ def _tflite(path: str, num_threads: int) -> _Answers:
     interpreter = module.Interpreter(model_path=path, num_threads=num_threads)
     interpreter.allocate_tensors()
     for detail in interpreter.get_input_details():
-        interpreter.set_tensor(detail["index"], _fixed(detail["shape"], detail["dtype"]))
+        interpreter.set_tensor(detail["index"], fixed(detail["shape"], detail["dtype"]))
     interpreter.invoke()
     outputs = [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
     return "tflite", version_of(package), outputs
@@ -73,7 +90,7 @@ def _onnx(path: str, num_threads: int) -> _Answers:
     options.log_severity_level = 4
     options.intra_op_num_threads = num_threads
     session = module.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    feeds = {port.name: _fixed(port.shape, onnx_dtype(port.type)) for port in session.get_inputs()}
+    feeds = {port.name: fixed(port.shape, onnx_dtype(port.type)) for port in session.get_inputs()}
     return "onnx", module.__version__, session.run(None, feeds)
 
 
@@ -85,7 +102,7 @@ def _openvino(path: str, num_threads: int) -> _Answers:
     feeds = []
     for port in compiled.inputs:
         shape = [dim.get_length() if dim.is_static else 1 for dim in port.get_partial_shape()]
-        feeds.append(_fixed(shape, port.get_element_type().to_dtype()))
+        feeds.append(fixed(shape, port.get_element_type().to_dtype()))
     found = compiled(feeds)
     return "openvino", module.__version__.split("-")[0], [found[port] for port in compiled.outputs]
 
@@ -93,7 +110,7 @@ def _openvino(path: str, num_threads: int) -> _Answers:
 _RUNTIMES: dict[str, Callable[[str, int], _Answers]] = {".tflite": _tflite, ".onnx": _onnx, ".xml": _openvino}
 
 
-def _fixed(shape: Any, dtype: Any) -> Any:
+def fixed(shape: Any, dtype: Any) -> Any:
     """Seeded bytes, and eighths for floats: the same on every processor. A dimension that is free is 1."""
     import numpy
 

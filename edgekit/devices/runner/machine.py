@@ -19,6 +19,7 @@ __all__ = [
     "clock_mhz_of",
     "describe",
     "free_memory_bytes",
+    "own_memory_bytes",
     "peak_memory_bytes",
     "state",
     "usable_cpus",
@@ -191,6 +192,12 @@ def peak_memory_bytes() -> int | None:
         return None
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used if sys.platform == "darwin" else used * 1024
+
+
+def own_memory_bytes() -> int | None:
+    """Memory that this process shares with no file, as far as it is in use now."""
+    own = _field("/proc/self/status", "RssAnon")
+    return int(own.split()[0]) * 1024 if own else None
 
 
 def free_memory_bytes() -> int | None:

@@ -14,7 +14,7 @@ from edgekit.devices.runner.failure import FailureError
 
 __all__ = ["PACKAGES", "RUNTIMES", "Invoke", "Runtime", "example", "import_first", "onnx_dtype", "version_of"]
 
-Invoke = Callable[[], object]  # a float is its milliseconds, where the runtime tells them itself
+Invoke = Callable[[], Any]  # a float is its milliseconds, where the runtime tells them itself
 Runtime = tuple[str, Any, Callable[[str], Invoke]]  # its name, version, and what loads a file
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from edgekit.devices.runner.accelerators import accelerated
+from edgekit.devices.runner.answers import deviation, outputs_of
 from edgekit.devices.runner.failure import FailureError, write
-from edgekit.devices.runner.machine import peak_memory_bytes
+from edgekit.devices.runner.machine import own_memory_bytes, peak_memory_bytes
 from edgekit.devices.runner.runtimes import RUNTIMES, Invoke, Runtime
 
 __all__ = ["Worker", "work"]
@@ -34,16 +35,22 @@ def work(options: argparse.Namespace, path: str, commands: Any, replies: Any) ->
     gc.disable()
     try:
         runtime, version, load = _runtime(path, options.accelerator)(options.num_threads)
+        expected = outputs_of(path, options.num_threads) if options.accelerator else None
+        before = own_memory_bytes()
         started = _now()
         invoke = load(path)
         loaded = _now()
-        invoke()
+        outputs = invoke()
+        ended = _now()
+        after = own_memory_bytes()
         write(
             replies,
             runtime=runtime,
             runtime_version=version,
             load_ms=(loaded - started) * 1e3,
-            first_inference_ms=(_now() - loaded) * 1e3,
+            first_inference_ms=(ended - loaded) * 1e3,
+            runtime_memory_bytes=None if before is None or after is None else after - before,
+            deviation=None if expected is None else deviation(list(outputs), expected),
         )
         for line in commands:
             write(replies, **_take(invoke, *json.loads(line)), peak_memory_bytes=peak_memory_bytes())
