@@ -1,4 +1,4 @@
-"""An int8 TFLite file of every family of the zoo, small enough for emulators and interpreters."""
+"""An int8 file of every family of the zoo, small enough for emulators and interpreters."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import onnx_ir as ir
 import torch
 
 from edgekit.capture import capture
@@ -33,6 +34,20 @@ def _folder() -> TemporaryDirectory[str]:
 
 
 @cache
+def _network_model(name: str, width: float, side: int, precision: Precision, num_classes: int) -> ir.Model:
+    """With seeded weights, calibrated on noise where it is int8."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    network = zoo.network(name, width=width, resolution=side, num_classes=num_classes)
+    shape = (1, network.scale.in_channels, side, side)
+    model = capture(build(network).eval(), shape)
+    if precision != "int8":
+        return model
+    noise = np.random.default_rng(0).standard_normal((2, *shape)).astype(np.float32)
+    return quantize(model, observe(model, list(noise)), _PLAIN).model
+
+
+@cache
 def network_file(
     name: str,
     width: float = 0.25,
@@ -41,26 +56,19 @@ def network_file(
     format_: Format = "tflite",
     num_classes: int = 10,
 ) -> Path:
-    """A network of the zoo with seeded weights, calibrated on noise."""
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-    network = zoo.network(name, width=width, resolution=side, num_classes=num_classes)
-    shape = (1, network.scale.in_channels, side, side)
-    model = capture(build(network).eval(), shape)
-    if precision == "int8":
-        noise = np.random.default_rng(0).standard_normal((2, *shape)).astype(np.float32)
-        model = quantize(model, observe(model, list(noise)), _PLAIN).model
+    """A network of the zoo with weights that mean nothing."""
+    model = _network_model(name, width, side, precision, num_classes)
     path = Path(_folder().name, f"{name}_{width:g}_{side}_{precision}.{_SUFFIXES[format_]}")
     emit(model, path, format_, EmitOptions(precision))
     return path
 
 
-def family_file(family: str) -> Path:
+def family_file(family: str, format_: Format = "tflite") -> Path:
     """The first network of a family, narrow, at the smallest of :data:`SIDES` that it takes, in int8."""
     name = zoo.names(family)[0]
     for side in SIDES[:-1]:
         try:
-            return network_file(name, side=side)
+            return network_file(name, side=side, format_=format_)
         except InputError:  # too small for its strides
             continue
-    return network_file(name, side=SIDES[-1])
+    return network_file(name, side=SIDES[-1], format_=format_)

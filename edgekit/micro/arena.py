@@ -49,15 +49,19 @@ class Placed:
 class ArenaPlan:
     """``activation_bytes`` at the head, ``persistent_bytes`` at the tail; ``total_bytes`` is the arena.
 
-    ``peak_operator`` says where most of the head is in use at once, as ``"CONV_2D output_tensor"``, and
-    ``peak_live_bytes`` how much: no plan for this order of operators can be smaller.
+    ``live_bytes`` is what of the head is in use at each operator; ``peak_operator`` says where that is most,
+    as ``"CONV_2D output_tensor"``: no plan for this order of operators can be smaller.
     """
 
     activation_bytes: int
     persistent_bytes: int
-    peak_live_bytes: int
+    live_bytes: tuple[int, ...]
     peak_operator: str
     placed: tuple[Placed, ...]
+
+    @property
+    def peak_live_bytes(self) -> int:
+        return max(self.live_bytes, default=0)
 
     @property
     def total_bytes(self) -> int:
@@ -72,12 +76,12 @@ def plan_arena(file: TfliteFile, kernels: Kernels = "reference") -> ArenaPlan:
     """
     buffers = [*_lifetimes(file), *(_scratch(file) if kernels == "cmsis-nn" else ())]
     placed = place(buffers)
-    live, operator = _peak(file, buffers)
+    live = _live_bytes(file, buffers)
     return ArenaPlan(
         activation_bytes=max((one.end for one in placed), default=0),
         persistent_bytes=_persistent_bytes(file),
-        peak_live_bytes=live,
-        peak_operator=operator,
+        live_bytes=live,
+        peak_operator=_peak_operator(file, live),
         placed=placed,
     )
 
@@ -123,17 +127,18 @@ def _lifetimes(file: TfliteFile) -> Iterator[Buffer]:
         yield Buffer(_aligned(file.tensors[tensor].size_bytes), step, last[tensor], tensor)
 
 
-def _peak(file: TfliteFile, buffers: list[Buffer]) -> tuple[int, str]:
-    """Most bytes alive at one operator, and that operator."""
-    live = [
+def _live_bytes(file: TfliteFile, buffers: list[Buffer]) -> tuple[int, ...]:
+    return tuple(
         sum(one.size_bytes for one in buffers if one.first_use <= step <= one.last_use)
         for step in range(1, len(file.operators) + 1)
-    ]
+    )
+
+
+def _peak_operator(file: TfliteFile, live: tuple[int, ...]) -> str:
     if not live:
-        return 0, ""
-    step = live.index(max(live))
-    operator = file.operators[step]
-    return live[step], f"{operator.code} {file.tensors[operator.outputs[0]].name}"
+        return ""
+    operator = file.operators[live.index(max(live))]
+    return f"{operator.code} {file.tensors[operator.outputs[0]].name}"
 
 
 # The kernels' own records and the interpreter's, in bytes where a pointer has eight. They were read from

@@ -12,10 +12,19 @@ from pathlib import Path
 from typing import cast
 
 from edgekit.errors import ModelFileError
-from edgekit.profilers.base import Operator, Profile, layer_of
+from edgekit.profilers.base import Operator, Profile, layer_of, layers_of
 from edgekit.profilers.roofline import Roofline, measure_roofline
 
-__all__ = ["PROFILERS", "Operator", "Profile", "Roofline", "layer_of", "measure_roofline", "profile_file"]
+__all__ = [
+    "PROFILERS",
+    "Operator",
+    "Profile",
+    "Roofline",
+    "layer_of",
+    "layers_of",
+    "measure_roofline",
+    "profile_file",
+]
 
 PROFILERS: dict[str, str] = {
     ".tflite": "edgekit.profilers.tflite",

@@ -17,12 +17,14 @@ __all__ = [
     "Profile",
     "convolution_macs",
     "layer_of",
+    "layers_of",
     "medians",
     "random_input",
 ]
 
 WARM_UP_RUNS = 5
 _SEPARATORS = "._/:;"
+_OUTPUT = "logits"
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,16 @@ def layer_of(name: str, layers: Collection[str]) -> str | None:
             return name[:end]
         end = max(name.rfind(separator, 0, end) for separator in _SEPARATORS)
     return None
+
+
+def layers_of(names: Sequence[str], layers: Sequence[str]) -> list[str | None]:
+    """For each operator's name the layer that it computes, of ``layers`` in the network's order.
+
+    The last layer's result has the name of the network's output.
+    """
+    known = frozenset(layers)
+    ends = {_OUTPUT: layers[-1]} if layers else {}
+    return [layer_of(name, known) or ends.get(name) for name in names]
 
 
 def medians(runs: Sequence[Sequence[float]]) -> list[float]:

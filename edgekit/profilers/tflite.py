@@ -17,7 +17,7 @@ from edgekit.runtimes import tflite_file
 from edgekit.runtimes.tflite import TfliteRunner
 from edgekit.runtimes.tflite_file import FileOperator, TfliteFile
 
-__all__ = ["align", "profile"]
+__all__ = ["align", "macs_of", "profile"]
 
 _KERNELS = {
     "CONV_2D": ("Convolution", "Fully Connected", "Dynamic Fully Connected", "Batch Matrix Multiply"),
@@ -128,13 +128,14 @@ def _operator(event: Event, operator: FileOperator | None, file: TfliteFile) -> 
         file.tensors[operator.outputs[0]].name,
         event.kernel,
         event.ms,
-        _macs(operator, file),
+        macs_of(operator, file),
         sum(tensor.size_bytes for tensor in tensors),
         event.delegated,
     )
 
 
-def _macs(operator: FileOperator, file: TfliteFile) -> int:
+def macs_of(operator: FileOperator, file: TfliteFile) -> int:
+    """Multiply-adds of one operator of ``file``."""
     if operator.code not in _WEIGHTED:
         return 0
     output = file.tensors[operator.outputs[0]].shape
