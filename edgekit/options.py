@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 __all__ = [
+    "CALIBRATED",
     "FORMATS",
     "INTEGER",
     "IO_TYPES",
@@ -43,7 +44,9 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "dynamic", "weight-
 """``dynamic`` has int8 weights and activations that are quantized at run time where a format can;
 ``weight-only`` int8 weights, computed in float32; ``int16`` int8 weights and int16 activations."""
 INTEGER: tuple[Precision, ...] = ("int8", "int16")
-"""Precisions that calibrate: activations are integers."""
+"""Precisions of which activations are integers."""
+CALIBRATED: tuple[Precision, ...] = (*INTEGER, "weight-only")
+"""Precisions that images decide about."""
 
 IO_TYPES: tuple[IoType, ...] = ("float32", "int8", "uint8")
 
@@ -145,8 +148,8 @@ class ExportOptions:
     ``weights`` is ``"imagenet"``, ``"random"`` (drawn from ``seed``), a file, or ``"auto"``: the ImageNet
     weights of an installed package if the model has one, else random ones, which is said aloud.
 
-    Only int8 calibrates: ``calibration`` is a folder of images or the name of a recipe, ``None`` the
-    generated images that need no data; at most ``samples`` images are used, chosen by ``seed``.
+    int8, int16 and weight-only calibrate: ``calibration`` is a folder of images or the name of a recipe,
+    ``None`` the generated images that need no data; at most ``samples`` images are used, chosen by ``seed``.
 
     ``input_type`` and ``output_type`` are what the application feeds and reads, ``None`` the format's
     own default. With ``max_drop`` the export fails with CheckError when top-1 on the labelled images in

@@ -29,7 +29,7 @@ from edgekit.graph.embedding import embed_normalization, of_pixels
 from edgekit.graph.run import GraphRunner
 from edgekit.images import normalize, to_batch
 from edgekit.manifest import Manifest, ManifestArtifact
-from edgekit.options import INTEGER, SUFFIXES, CalibrationSet, ExportOptions, Format, Precision
+from edgekit.options import CALIBRATED, INTEGER, SUFFIXES, CalibrationSet, ExportOptions, Format, Precision
 from edgekit.planning import Exported, apply_choices, describe_plan, reach_drop, stays_float
 from edgekit.quantize import (
     ActivationParams,
@@ -47,6 +47,7 @@ from edgekit.quantize.overlap import shared_images
 from edgekit.quantize.plan import make_plan
 from edgekit.quantize.separate_scales import separate_scales
 from edgekit.quantize.spare import Stagger
+from edgekit.quantize.weight_rounding import round_weights
 from edgekit.results import STAGES, Artifact, ExportResult, MixedPlan, Parity
 from edgekit.target import Target, resolve
 from edgekit.verification import check_same_answers, output_step, verify_artifact
@@ -77,6 +78,7 @@ def export(
     targets = resolve(options.target)
     jobs = [(target.format, target.precision(options.precision)) for target in targets]
     needs_int8 = any(precision in INTEGER for _, precision in jobs)
+    calibrates = any(precision in CALIBRATED for _, precision in jobs)
     clock = _Clock()
     built = build_graph(model, options, progress)
     clock.seconds.update(built.seconds)
@@ -87,7 +89,7 @@ def export(
         manifest.extend(options.out_dir, _manifest(built, ()))  # another network's folder is refused first
         with clock.stage("calibrate"):
             data = open_calibration(built, options, progress)
-            calibration = data.identity if needs_int8 else None
+            calibration = data.identity if calibrates else None
         if any(precision == "int8" for _, precision in jobs):
             with clock.stage("calibrate"):
                 conditioned = _condition(built, data, options)
@@ -109,9 +111,12 @@ def export(
                 plan = reached or plan
             quantized, emitted = made.quantized, made.emitted
         else:
-            quantized, plan = None, None
+            quantized, plan, source = None, None, built
+            if calibrates:
+                with clock.stage("quantize"):
+                    source = replace(built, graph=_round_weights(built, data, options, progress))
             with clock.stage("emit"):
-                emitted = tuple(_emit(built, None, job, options, None, folder) for job in jobs)
+                emitted = tuple(_emit(source, None, job, options, calibration, folder) for job in jobs)
         deployments = [
             deploy(target, item.path, force=options.force)
             for target, item in zip(targets, emitted, strict=True)
@@ -129,7 +134,7 @@ def export(
             *(refusal for one in deployments for refusal in one.warnings),
             *built.warnings,
             *_processor_warnings(options, targets),
-            *_calibration_warnings(data, needs_int8),
+            *_calibration_warnings(data, calibrates),
             *(_overlap_warnings(data, gate) if gate is not None and needs_int8 else ()),
             *warnings,
         ),
@@ -239,6 +244,13 @@ def _processor_warnings(options: ExportOptions, targets: Sequence[Target]) -> li
     ]
 
 
+def _round_weights(
+    built: Built, data: CalibrationData, options: ExportOptions, progress: Progress | None
+) -> ir.Model:
+    chosen = QuantizeOptions().without(options.skip_stages)
+    return round_weights(built.graph, built.feeding.feed_all(data), chosen, progress)
+
+
 def _exporter(
     built: Built,
     jobs: Sequence[tuple[Format, Precision]],
@@ -285,7 +297,7 @@ def _emit(
         name=built.model.name,
         preprocessing=preprocessing,
         labels=built.labels,
-        calibration=calibration if precision in INTEGER else None,
+        calibration=calibration if precision in CALIBRATED else None,
         description=f"{built.model.name} at {built.model.resolution} × {built.model.resolution}, {precision}",
     )
     emitted = emit(
@@ -365,13 +377,13 @@ def _overlap_warnings(data: CalibrationData, gate: DropGate) -> list[str]:
     ]
 
 
-def _calibration_warnings(data: CalibrationData, needs_int8: bool) -> list[str]:
-    warnings = data.warnings() if needs_int8 else []
-    if data.is_synthetic and needs_int8:
+def _calibration_warnings(data: CalibrationData, calibrates: bool) -> list[str]:
+    warnings = data.warnings() if calibrates else []
+    if data.is_synthetic and calibrates:
         warnings.append(f"calibrated on {data.description}: give --calibration FOLDER with your own images")
-    if needs_int8 and len(data) == 1:
+    if calibrates and len(data) == 1:
         warnings.append("calibrated on one image, which shows few of the ranges: give a hundred")
-    if needs_int8 and all(pixels.min() == pixels.max() for pixels in data.pixels()):
+    if calibrates and all(pixels.min() == pixels.max() for pixels in data.pixels()):
         warnings.append("every calibration image is of one colour: give images like those that will be seen")
     if data.skipped:
         names = ", ".join(skipped.path.name for skipped in data.skipped[:3])
@@ -410,7 +422,7 @@ def _manifest(
             int16_layers=wide if a.precision in INTEGER else (),
             more_inputs=a.more_inputs,
             more_outputs=a.more_outputs,
-            calibration=calibration if a.precision in INTEGER else None,
+            calibration=calibration if a.precision in CALIBRATED else None,
         )
         for a in artifacts
     )

@@ -18,7 +18,7 @@ from PIL import Image
 import edgekit
 from edgekit import ExportOptions, files, pipeline
 from edgekit.errors import CheckError, EdgekitError, ImageError, InputError, OutputError, UnsupportedError
-from edgekit.options import FORMATS, INTEGER, IO_TYPES, Format, IoType, Precision
+from edgekit.options import CALIBRATED, FORMATS, INTEGER, IO_TYPES, Format, IoType, Precision
 from edgekit.results import STAGES, ExportResult
 from edgekit.runtimes import load
 from edgekit.target import FORMAT_PRECISIONS
@@ -93,7 +93,7 @@ def test_one_folder_has_one_manifest_of_all_exports(everything: dict[Precision, 
 def test_manifest_and_files_say_what_calibrated_them(everything: dict[Precision, ExportResult]) -> None:
     folder = everything["fp32"].manifest.parent
     for one in entries(folder):
-        if one["precision"] not in INTEGER:
+        if one["precision"] not in CALIBRATED:
             assert "calibration" not in one
             continue
         said = {"kind": "generated", "name": "dead_leaves", "images": 40, "seed": 0, "sha256": None}

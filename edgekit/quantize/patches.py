@@ -1,6 +1,8 @@
-"""Samples of what a convolution's kernel sees: rows of its matrix form, from integer inputs."""
+"""Samples of what a convolution's kernel sees: rows of its matrix form."""
 
 from __future__ import annotations
+
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -8,26 +10,34 @@ import onnx_ir as ir
 
 from edgekit.quantize.arithmetic import ActivationParams, FloatArray, IntArray, dequantize
 
-__all__ = ["sample_patches"]
+__all__ = ["sample_patches", "wanted_rows"]
+
+_ROWS_PER_INPUT = 4  # sampled patches for each weight of an output: enough for stable second moments
+_MIN_ROWS, _MAX_ROWS = 1024, 4096
+
+
+def wanted_rows(size: int) -> int:
+    """Patches that tell how the ``size`` inputs of an output go together."""
+    return min(max(_ROWS_PER_INPUT * size, _MIN_ROWS), _MAX_ROWS)
 
 
 def sample_patches(
-    node: ir.Node, inputs: IntArray, params: ActivationParams, rows: int, seed: int
+    node: ir.Node, inputs: IntArray | FloatArray, params: ActivationParams | None, rows: int, seed: int
 ) -> FloatArray:
-    """About ``rows`` random input patches of a ``Conv`` or ``Gemm``, dequantized.
+    """About ``rows`` random input patches of a ``Conv`` or ``Gemm``, in real numbers.
 
-    ``inputs`` is int8 or int16 ``[N, C, H, W]`` (``[N, K]`` for ``Gemm``). Returns float32
-    ``[groups, rows, K]`` with K = C/groups × kH × kW in the weight's order, so that patch · weight row is
-    an output.
+    ``inputs`` is ``[N, C, H, W]`` (``[N, K]`` for ``Gemm``): int8 or int16 of ``params``, or float32 without.
+    Returns float32 ``[groups, rows, K]`` with K = C/groups × kH × kW in the weight's order, so that patch ·
+    weight row is an output.
     """
     if node.op_type == "Gemm":
-        return dequantize(inputs, params)[None]
+        return _reals(inputs, params)[None]
     attributes = node.attributes
     top, left, bottom, right = attributes["pads"].as_ints()
-    padded = inputs
+    padded: npt.NDArray[Any] = inputs
     if top or left or bottom or right:
         pads = ((0, 0), (0, 0), (top, bottom), (left, right))
-        padded = np.pad(inputs, pads, constant_values=params.zero_point)
+        padded = np.pad(inputs, pads, constant_values=0 if params is None else params.zero_point)
     rng = np.random.default_rng(seed)
     n, y, x = _positions(node, padded.shape, rows, rng)
     kernel, dilation = attributes["kernel_shape"].as_ints(), attributes["dilations"].as_ints()
@@ -40,7 +50,11 @@ def sample_patches(
     per_group = padded.shape[1] // groups
     shaped = patches.reshape(len(n), kernel[0] * kernel[1], groups, per_group)
     ordered = shaped.transpose(2, 0, 3, 1).reshape(groups, len(n), -1)
-    return dequantize(np.ascontiguousarray(ordered), params)
+    return _reals(np.ascontiguousarray(ordered), params)
+
+
+def _reals(held: IntArray | FloatArray, params: ActivationParams | None) -> FloatArray:
+    return cast(FloatArray, held) if params is None else dequantize(cast(IntArray, held), params)
 
 
 def _positions(

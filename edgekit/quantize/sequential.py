@@ -35,7 +35,7 @@ from edgekit.quantize.arithmetic import (
     weight_scale,
 )
 from edgekit.quantize.options import QuantizeOptions
-from edgekit.quantize.patches import sample_patches
+from edgekit.quantize.patches import sample_patches, wanted_rows
 from edgekit.quantize.plan import Layer, Plan
 from edgekit.quantize.reference import chunks
 from edgekit.quantize.rounding import round_best, round_compensated, second_moments
@@ -50,9 +50,7 @@ Constants = dict[str, dict[int, QuantizedTensor]]
 _HAVE_OPERANDS = frozenset(
     {"Add", "Sub", "Mul", "PRelu"}
 )  # other layers' constants are shapes, bounds and pads
-_ROWS_PER_INPUT = 4  # sampled patches for each weight of an output: enough for stable second moments
 _SEED = 0
-_MIN_ROWS, _MAX_ROWS = 1024, 4096
 
 
 def quantize_constants(
@@ -206,8 +204,7 @@ class _Walk:
         node = self._nodes[layer.name]
         groups = node.attributes.get_int("group", 1)
         rows = weight.reshape(groups, weight.shape[0] // groups, -1)
-        wanted = min(max(_ROWS_PER_INPUT * rows.shape[2], _MIN_ROWS), _MAX_ROWS)
-        patches = sample_patches(node, inputs, source, wanted, _SEED)
+        patches = sample_patches(node, inputs, source, wanted_rows(rows.shape[2]), _SEED)
         if patches.shape[1] < rows.shape[2]:  # too few to know how the inputs go together
             return quantize_weight(weight, scale), scale
         moments = second_moments(patches, centered=self._options.bias_correction)

@@ -20,6 +20,8 @@ __all__ = ["store_half", "store_int8", "store_islands_half", "symmetric_int8"]
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
 _INT8_LIMIT = 127  # -128 would make the range asymmetric
+_LEAST_LIMIT = 100  # of the largest weight's integer, where rounding chose the scale by output error
+_ON_GRID = 1e-3  # of a step: weights that are rounded differ by float32's precision
 
 
 def symmetric_int8(
@@ -27,11 +29,21 @@ def symmetric_int8(
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
     """Integers in [-127, 127] and one scale for each slice along ``axis``, by its largest magnitude.
 
-    The scales keep the weights' rank: ``integers * scales`` gives the weights back.
+    The scales keep the weights' rank: ``integers * scales`` gives the weights back. Weights that lie on a
+    grid of fewer steps, since they were rounded before, keep it.
     """
     others = tuple(i for i in range(weights.ndim) if i != axis)
     peaks = np.abs(weights).max(axis=others, keepdims=True)
     scales = np.where(peaks > 0, peaks / np.float32(_INT8_LIMIT), np.float32(1)).astype(np.float32)
+    found = np.zeros(scales.shape, bool)
+    for limit in range(_INT8_LIMIT, _LEAST_LIMIT - 1, -1):
+        tried = np.where(peaks > 0, peaks / np.float32(limit), np.float32(1)).astype(np.float32)
+        steps = weights / tried
+        fits = np.abs(steps - np.rint(steps)).max(axis=others, keepdims=True) < _ON_GRID
+        scales = np.where(fits & ~found, tried, scales)
+        found |= fits
+        if found.all():
+            break
     integers = np.clip(np.rint(weights / scales), -_INT8_LIMIT, _INT8_LIMIT).astype(np.int8)
     return integers, scales
 

@@ -1,0 +1,115 @@
+"""Weights rounded to eight bits where activations stay float: by output error, as for int8.
+
+The result is a float graph whose weights lie on a grid of 255 numbers for each output channel. Stored as
+integers with a scale, as every format's ``weight-only`` file does, they lose nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import islice
+
+import numpy as np
+import onnx_ir as ir
+
+from edgekit.graph.run import GraphRunner
+from edgekit.graph.values import add_initializer, array_of, required
+from edgekit.quantize.arithmetic import FloatArray, weight_scale
+from edgekit.quantize.options import QuantizeOptions
+from edgekit.quantize.patches import sample_patches, wanted_rows
+from edgekit.quantize.plan import Layer, make_plan
+from edgekit.quantize.reference import chunks, run_reference
+from edgekit.quantize.rounding import round_best, round_compensated, second_moments
+
+__all__ = ["round_weights"]
+
+Progress = Callable[[str, int, int], None]
+
+_IMAGES = 16  # that go through the network layer by layer
+_SEED = 0
+
+
+def round_weights(
+    model: ir.Model,
+    images: Iterable[FloatArray],
+    options: QuantizeOptions,
+    progress: Progress | None = None,
+) -> ir.Model:
+    """A copy of a canonical fp32 graph with rounded weights, and biases that make up for the means.
+
+    The first 16 of ``images``, float32 ``[1, C, H, W]``, say which inputs go together. Stages that
+    ``options`` leave out are left out here: without compensated rounding the graph is the given one.
+    """
+    if options.rounding == "nearest":
+        return model
+    batch = np.concatenate(list(islice(images, _IMAGES)))
+    plan = make_plan(model, {node.name or "" for node in model.graph})
+    means = run_reference(model, plan, batch).means if options.bias_correction else {}
+    copy = model.clone()
+    nodes = {node.name: node for node in copy.graph}
+    last_reader = {name: i for i, layer in enumerate(plan.layers) for name in layer.inputs}
+    state = {plan.input: batch}
+    for i, layer in enumerate(plan.layers):
+        node = nodes[layer.name]
+        if layer.is_weighted and array_of(required(node, 1)) is not None:
+            _round(copy.graph, node, state[layer.inputs[0]], options)
+            raw = _run(copy, layer, state)
+            if layer.raw in means:
+                raw = _correct(copy.graph, node, raw, means[layer.raw])
+        else:
+            raw = _run(copy, layer, state)
+        state[layer.output] = raw.clip(*layer.bounds)
+        for name in _finished(state, last_reader, i):
+            del state[name]
+        if progress is not None:
+            progress("quantize", i + 1, len(plan.layers))
+    return copy
+
+
+def _finished(state: Collection[str], last_reader: Mapping[str, int], done: int) -> list[str]:
+    return [name for name in state if last_reader.get(name, -1) <= done and name in last_reader]
+
+
+def _round(graph: ir.Graph, node: ir.Node, inputs: FloatArray, options: QuantizeOptions) -> None:
+    weight = _array(node, 1)
+    groups = node.attributes.get_int("group", 1)
+    rows = weight.reshape(groups, weight.shape[0] // groups, -1)
+    patches = sample_patches(node, inputs, None, wanted_rows(rows.shape[2]), _SEED)
+    if patches.shape[1] < rows.shape[2]:  # too few to know how the inputs go together
+        return
+    moments = second_moments(patches, centered=options.bias_correction)
+    scales = weight_scale(weight).reshape(groups, -1)
+    if options.weight_scales == "error":
+        integers, scales = round_best(rows, scales, moments)
+    else:
+        integers = round_compensated(rows, scales, moments)
+    _set(graph, node, 1, (integers * scales[..., None]).reshape(weight.shape))
+
+
+def _correct(graph: ir.Graph, node: ir.Node, raw: FloatArray, mean: FloatArray) -> FloatArray:
+    """Move the mean output back by the bias; returns the outputs as they are then."""
+    shift = mean - raw.mean(axis=(0, *range(2, raw.ndim)), dtype=np.float64).astype(np.float32)
+    _set(graph, node, 2, _array(node, 2) + shift)
+    shifted: FloatArray = raw + shift.reshape([1, -1] + [1] * (raw.ndim - 2))
+    return shifted
+
+
+def _run(model: ir.Model, layer: Layer, state: Mapping[str, FloatArray]) -> FloatArray:
+    names = tuple(dict.fromkeys(layer.inputs))
+    runner = GraphRunner(model, [layer.raw], inputs=names, num_threads=None)
+    parts = zip(*(chunks(state[name]) for name in names), strict=True)
+    return np.concatenate([runner.run(dict(zip(names, part, strict=True)))[layer.raw] for part in parts])
+
+
+def _array(node: ir.Node, index: int) -> FloatArray:
+    array = array_of(required(node, index))
+    assert array is not None
+    return array.astype(np.float32)
+
+
+def _set(graph: ir.Graph, node: ir.Node, index: int, array: FloatArray) -> None:
+    """A constant of the node's own, since others may share the one that it had."""
+    old = required(node, index)
+    node.replace_input_with(index, add_initializer(graph, f"{node.name}.rounded{index}", array))
+    if not old.uses() and old.name is not None and old.name in graph.initializers:
+        graph.initializers.pop(old.name)
