@@ -26,7 +26,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"latency_model", "results", "resources"}),
     frozenset({"graph", "runtimes", "images", "manifest", "model_file", "parity", "target", "devices"}),
     frozenset({"models", "capture", "quantize", "emit", "measure", "micro", "profilers"}),
-    frozenset({"report", "source", "evaluation", "feeding", "operators", "search", "limits"}),
+    frozenset(
+        {"report", "source", "evaluation", "feeding", "operators", "recorded_network", "search", "limits"}
+    ),
     frozenset({"building", "verification", "deployment", "recording"}),
     frozenset(
         {"gates", "trial", "diagnosis", "calibration_curve", "calibration_source", "benchmarking", "stages"}
