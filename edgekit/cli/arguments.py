@@ -19,6 +19,7 @@ __all__ = [
     "Model",
     "NumClasses",
     "Resolution",
+    "Results",
     "Width",
     "input_shapes",
 ]
@@ -46,6 +47,10 @@ Data: TypeAlias = Annotated[
     ),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Results: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", metavar="FILE", help="Add what was found to a results file, for reports."),
+]
 Width: TypeAlias = Annotated[
     float | None, typer.Option("--width", metavar="FACTOR", help=f"{_SCALE}channels times FACTOR.")
 ]

@@ -9,9 +9,10 @@ import typer
 
 import edgekit
 from edgekit.cli import console
-from edgekit.cli.arguments import Artifact, Json
+from edgekit.cli.arguments import Artifact, Json, Results
 from edgekit.cli.progress import watch
 from edgekit.errors import InputError
+from edgekit.report.wording import counted
 from edgekit.results import Comparison
 
 __all__ = ["app"]
@@ -46,13 +47,14 @@ def _compare(
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Draw the layers: .svg, .png or .html.")
     ] = None,
+    out: Results = None,
     json: Json = False,
 ) -> None:
     """How far an exported file agrees with another on the same images."""
     if layers:
         from edgekit.cli.compare_layers import run_layers  # brings the runtimes and the drawing
 
-        run_layers(reference, artifact, data, samples, plot, in_order=in_order, json=json)
+        run_layers(reference, artifact, data, samples, plot, out, in_order=in_order, json=json)
         return
     if plot is not None or in_order:
         raise InputError("--plot and --in-order show layers", hint="add --layers")
@@ -60,8 +62,13 @@ def _compare(
         raise InputError("images were expected, none were given", hint="add --data FOLDER, or --layers")
     with watch() as progress:
         result = edgekit.compare(Path(reference), artifact, data, progress=progress)
+    if out is not None:
+        from edgekit.measure.results_file import append  # only where a file is asked for
+        from edgekit.recording import accuracy_record
+
+        append(out, accuracy_record(result, data))
     if result.skipped:
-        console.warn(f"{result.skipped} image files could not be read")
+        console.warn(f"{counted(result.skipped, 'image file')} could not be read")
     if json:
         console.print_json(result.to_json())
     else:

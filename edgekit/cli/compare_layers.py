@@ -10,7 +10,10 @@ from edgekit.cli import console
 from edgekit.cli.console import Column
 from edgekit.cli.progress import watch
 from edgekit.diagnosis import LayerError, LayersComparison, compare_layers
+from edgekit.measure.results_file import append
+from edgekit.recording import layers_record
 from edgekit.report import layers as picture
+from edgekit.report.wording import counted
 
 __all__ = ["run_layers"]
 
@@ -30,17 +33,23 @@ def run_layers(
     data: Path | None,
     samples: int,
     plot: Path | None,
+    out: Path | None,
     *,
     in_order: bool,
     json: bool,
 ) -> None:
-    """Compare, draw and print."""
+    """Compare, draw, record and print."""
     with watch() as progress:
         result = compare_layers(reference, artifact, data, samples=samples, progress=progress)
     for warning in result.warnings:
         console.warn(warning)
     if plot is not None:
         picture.draw(plot, _points(result.layers), title=f"{result.artifact.name} against {result.reference}")
+    if out is not None:
+        words = ["compare", reference, artifact.as_posix(), "--layers", "--samples", str(samples)]
+        command = [*words, *(["--data", str(data)] if data else [])]
+        rows = [one.to_json() for one in result.layers]
+        append(out, layers_record(artifact, rows, command, result.warnings))
     if json:
         console.print_json(result.to_json())
     else:
@@ -76,7 +85,7 @@ def _row(layer: LayerError) -> tuple[str, ...]:
 
 def _notes(result: LayersComparison) -> list[str]:
     notes = [
-        f"{result.images} images: agreement {result.agreement:.1f} %, SQNR of the logits "
+        f"{counted(result.images, 'image')}: agreement {result.agreement:.1f} %, SQNR of the logits "
         f"{_decibels(result.sqnr_db)} dB.",
         "output: the layer's error and that of all before it; weights, activations: its own alone.",
     ]

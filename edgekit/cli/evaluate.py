@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import edgekit
 from edgekit.cli import console
-from edgekit.cli.arguments import Artifact, Data, Json
+from edgekit.cli.arguments import Artifact, Data, Json, Results
 from edgekit.cli.progress import watch
+from edgekit.report.wording import counted
 
 __all__ = ["app"]
 
@@ -13,12 +14,17 @@ app = console.new_app()
 
 
 @app.command()
-def _evaluate(artifact: Artifact, data: Data, json: Json = False) -> None:
+def _evaluate(artifact: Artifact, data: Data, out: Results = None, json: Json = False) -> None:
     """Accuracy of an exported file, run by its own runtime, on labelled images."""
     with watch() as progress:
         result = edgekit.evaluate(artifact, data, progress=progress)
+    if out is not None:
+        from edgekit.measure.results_file import append  # only where a file is asked for
+        from edgekit.recording import accuracy_record
+
+        append(out, accuracy_record(result, data))
     if result.skipped:
-        console.warn(f"{result.skipped} image files could not be read")
+        console.warn(f"{counted(result.skipped, 'image file')} could not be read")
     if json:
         console.print_json(result.to_json())
         return

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 import edgekit
+from edgekit.files import sha256_of
+from edgekit.measure.record import AccuracyRecord, LayersRecord, read
 from edgekit.options import ExportOptions
 from small_models import save_images, save_onnx
 
@@ -60,6 +62,35 @@ def test_layers_as_json_and_as_a_picture(run: Run, folder: Path, tmp_path: Path)
         document["layers"][0]
     )
     assert (tmp_path / "layers.svg").stat().st_size > 0
+
+
+def test_what_was_found_is_added_to_a_results_file_that_a_report_reads(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    files, data = (folder / "plain_fp32.onnx", folder / "plain_int8.onnx"), ("--data", folder / "images")
+    results = tmp_path / "results.jsonl"
+    said = run("compare", *files, *data, "-o", results, "--json").json()
+    assert run("compare", *files, *data, "--layers", "--samples", 2, "-o", results).code == 0
+    assert run("evaluate", files[1], *data, "-o", results).code == 0
+    compared, layered, evaluated = read(results)
+    assert isinstance(compared, AccuracyRecord)
+    assert isinstance(layered, LayersRecord)
+    assert isinstance(evaluated, AccuracyRecord)
+    assert round(compared.sqnr_db or 0, 2) == said["sqnr_db"]
+    assert (compared.top1, compared.agreement) == (evaluated.top1, said["agreement"])
+    assert evaluated.agreement is None
+    assert len(layered.layers) == 7
+    assert {one.sha256 for one in (compared, layered, evaluated)} == {sha256_of(files[1])}
+    assert compared.precision == "int8"
+    assert layered.command[:2] == ("edgekit", "compare")
+    again = run(*layered.command[1:], "--json").json()  # the command repeats it
+    assert [row["output_sqnr_db"] for row in again["layers"]] == [
+        row["output_sqnr_db"] for row in layered.layers
+    ]
+    assert run("report", results, "-o", tmp_path / "report.md").code == 0
+    page = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "layer0.conv" in page
+    assert f"{said['agreement']:.2f}" in page
 
 
 @pytest.mark.parametrize(
