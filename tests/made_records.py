@@ -156,3 +156,23 @@ def everything() -> list[Any]:
     records += [profile(), layers()]
     records.append(latency(11.0, sustained=tuple((float(second), 10 + second / 9) for second in range(20))))
     return records
+
+
+def many(count: int) -> list[Any]:
+    """``count`` records of other files each, every fifth of them the accuracy of the file before."""
+    names = list(MODELS)
+    records: list[Any] = []
+    for index in range(count):
+        is_accuracy = index % 5 == 4
+        number = index - is_accuracy
+        what: dict[str, Any] = {
+            "model": names[number % 4],
+            "sha256": f"{number:064}",
+            "artifact": f"out/net{number}.tflite",
+        }
+        records.append(
+            accuracy(60 + index % 15, **what)
+            if is_accuracy
+            else latency(20 + index % 60 + index / 1e4, samples=30, **what)
+        )
+    return records

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import edgekit
-from edgekit.cli import console
+from edgekit.cli import console, regressions
 from edgekit.cli.arguments import Json
 from edgekit.cli.console import Column
 from edgekit.cli.progress import watch
-from edgekit.errors import CheckError, InputError
+from edgekit.errors import InputError
 from edgekit.measure.session import BenchmarkOptions
 
 if TYPE_CHECKING:
@@ -58,12 +58,15 @@ def _benchmark(
     ] = None,
     num_runs: Annotated[
         int | None,
-        typer.Option("--num-runs", metavar="N", help="Exactly so many.", show_default="what fits 5 s"),
+        typer.Option("--num-runs", metavar="N", help="Exactly so many.", show_default="what fits --seconds"),
     ] = None,
     warmup_runs: Annotated[
         int | None,
         typer.Option("--warmup-runs", metavar="N", help="Exactly so many.", show_default="until steady"),
     ] = None,
+    seconds: Annotated[
+        float, typer.Option("--seconds", metavar="S", help="Of samples for each file, without --num-runs.")
+    ] = _DEFAULTS.seconds,
     sustained: Annotated[
         str | None,
         typer.Option("--sustained", metavar="60s", help="Run each so long without a pause, for heat."),
@@ -97,7 +100,7 @@ def _benchmark(
     json: Json = False,
 ) -> None:
     """How long one inference of a file takes; several files take turns, and are compared."""
-    limit = _share(fail_over)
+    limit = regressions.share(fail_over)
     if sweep is not None or dask is not None:
         from edgekit.cli.benchmark_sweep import run_sweep  # brings what exports models
 
@@ -111,6 +114,7 @@ def _benchmark(
         num_threads=num_threads,
         num_runs=num_runs,
         warmup_runs=warmup_runs,
+        seconds=seconds,
         sustained_s=None if sustained is None else _seconds(sustained),
         cpus=cpus,
         force=force,
@@ -127,7 +131,7 @@ def _benchmark(
         append(output, *result.records)
     _show(result, json)
     if result.regressions:
-        raise _slower(result, limit)
+        raise regressions.slower(result.regressions, limit)
 
 
 def _show(result: BenchmarkResult, json: bool) -> None:
@@ -189,15 +193,6 @@ def _some(points: Sequence[tuple[float, float]], most: int = 7) -> list[tuple[fl
     return [points[round(index * (len(points) - 1) / max(count - 1, 1))] for index in range(count)]
 
 
-def _slower(result: BenchmarkResult, limit: float) -> CheckError:
-    found = [
-        f"{one.record.artifact} takes {one.record.latency_ms.median:.3f} ms, "
-        f"{one.ratio.value - 1:.1%} more than the baseline's {one.baseline.latency_ms.median:.3f} ms"
-        for one in result.regressions
-    ]
-    return CheckError(f"slower by more than {limit:.1%}: {'; '.join(found)}")
-
-
 def _seconds(text: str) -> float:
     number = text.rstrip("smin")
     unit = text[len(number) :] or "s"
@@ -205,13 +200,3 @@ def _seconds(text: str) -> float:
         return float(number) * _UNITS[unit]
     except (ValueError, KeyError) as exc:
         raise InputError(f"--sustained was given {text!r}, expected a time such as 60s or 5m") from exc
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text.removesuffix("%")) / 100
-    except ValueError as exc:
-        raise InputError(f"--fail-over was given {text!r}, expected a percentage such as 5%") from exc
-    if not share >= 0:
-        raise InputError(f"--fail-over was given {text!r}, expected 0% or more")
-    return share

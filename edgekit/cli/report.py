@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgekit.cli import console
+from edgekit.cli import console, regressions
 
 __all__ = ["app"]
 
@@ -36,15 +36,23 @@ def _report(
     compare: Annotated[
         bool, typer.Option("--compare", help="Compare two files, the older first: what became slower.")
     ] = False,
+    fail_over: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-over",
+            metavar="5%",
+            help="With --compare: exit code 1 when a file became slower by more, beyond noise.",
+            show_default=False,
+        ),
+    ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """One page of measurements: which file to ship, what that gains and costs, and every number."""
-    from edgekit.reporting import (
-        ReportOptions,
-        report,
-    )  # brings what reads records, which --help does without
+    from edgekit import reporting  # brings what reads records, which --help does without
 
-    result = report(results, output, ReportOptions(title=title, max_drop=max_drop, compare=compare))
+    limit = None if fail_over is None else regressions.share(fail_over)
+    options = reporting.ReportOptions(title, max_drop, compare, limit)
+    result = reporting.report(results, output, options)
     for sentence in (*result.warnings, *result.document.notes):
         console.warn(sentence)
     for answer in result.document.answers:
@@ -54,3 +62,5 @@ def _report(
     )
     if open_:
         webbrowser.open(result.path.resolve().as_uri())
+    if result.regressions and limit is not None:
+        raise regressions.slower(result.regressions, limit)

@@ -74,7 +74,12 @@ def accuracy_chart(
     )
     layers = [faint, names, line, spread, dots] if background else [line, spread, dots]
     chart = alt.layer(*layers).properties(width="container", height=380)
-    return specification(chart, {"points": points, "front": front, "background": background}, palette)
+    return specification(
+        chart,
+        {"points": points, "front": front, "background": background},
+        palette,
+        [*colors, *([] if size else runtimes)],
+    )
 
 
 def distribution_chart(rows: Rows, samples: Rows, *, palette: theme.Palette) -> dict[str, Any]:
@@ -103,7 +108,7 @@ def distribution_chart(rows: Rows, samples: Rows, *, palette: theme.Palette) -> 
     chart = alt.layer(ticks, whole, half, sure, middle).properties(
         width="container", height=_ROW_HEIGHT * len(rows)
     )
-    return specification(chart, {"rows": rows, "samples": samples}, palette)
+    return specification(chart, {"rows": rows, "samples": samples}, palette, colors)
 
 
 def speedup_chart(
@@ -130,7 +135,7 @@ def speedup_chart(
     chart = alt.layer(equal, spread, dots).properties(
         width="container", height=_ROW_HEIGHT * max(2, len(rows))
     )
-    return specification(chart, {"rows": rows, "equal": [{"ratio": 1}]}, palette)
+    return specification(chart, {"rows": rows, "equal": [{"ratio": 1}]}, palette, colors)
 
 
 def memory_chart(rows: Rows, *, palette: theme.Palette) -> dict[str, Any]:
@@ -149,7 +154,7 @@ def memory_chart(rows: Rows, *, palette: theme.Palette) -> dict[str, Any]:
         )
         .properties(width="container", height=_ROW_HEIGHT / 2 * len(rows))
     )
-    return specification(chart, {"rows": rows}, palette)
+    return specification(chart, {"rows": rows}, palette, colors)
 
 
 def sustained_chart(rows: Rows, *, palette: theme.Palette) -> dict[str, Any]:
@@ -167,7 +172,7 @@ def sustained_chart(rows: Rows, *, palette: theme.Palette) -> dict[str, Any]:
         )
         .properties(width="container", height=300)
     )
-    return specification(chart, {"rows": rows}, palette)
+    return specification(chart, {"rows": rows}, palette, colors)
 
 
 def layers_chart(rows: Rows, measures: Sequence[str], *, palette: theme.Palette) -> dict[str, Any]:
@@ -193,7 +198,7 @@ def layers_chart(rows: Rows, measures: Sequence[str], *, palette: theme.Palette)
         .add_params(shown)
         .properties(width="container", height=220)
     )
-    return specification(chart, {"rows": rows}, palette)
+    return specification(chart, {"rows": rows}, palette, colors)
 
 
 def _tooltips(alt: Any) -> list[Any]:

@@ -55,13 +55,9 @@ def environment_section(runs: Sequence[Run]) -> Section:
                 text(_between(one.load)),
             ),
         )
-    records = [
-        one
-        for run in runs
-        for one in (run.latency, run.sustained, run.profile, run.accuracy, run.layers)
-        if one
-    ]
-    commands = list(dict.fromkeys(shlex.join(one.command) for one in records if one.command))
+    commands = list(
+        dict.fromkeys(shlex.join(one.command) for run in runs for one in run.records if one.command)
+    )
     notes = list(dict.fromkeys(sentence for run in runs for sentence in run.warnings))
     if len(commands) > _MOST_COMMANDS:
         notes.append(f"{len(commands) - _MOST_COMMANDS:,} more commands are in the records.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +43,17 @@ def check_suffix(path: Path) -> None:
         raise InputError(f"{path} has the suffix {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
 
 
-def specification(chart: Any, data: Mapping[str, Rows], palette: theme.Palette) -> dict[str, Any]:
+def specification(
+    chart: Any, data: Mapping[str, Rows], palette: theme.Palette, labels: Iterable[str] = ()
+) -> dict[str, Any]:
     """The Vega-Lite object of an Altair chart whose named data sets are ``data``.
 
-    The rows stay outside the chart while it is built, since checking each against a schema takes longer
-    than drawing them.
+    ``labels`` are those of its legend, which decide how many stand side by side. The rows stay outside the
+    chart while it is built, since checking each against a schema takes longer than drawing them.
     """
     spec: dict[str, Any] = chart.to_dict()
     spec["datasets"] = {name: [dict(row) for row in rows] for name, rows in data.items()}
-    spec["config"] = theme.config(palette)
+    spec["config"] = theme.config(palette, labels)
     if spec.get("width") == "container":
         spec["autosize"] = {"type": "fit-x", "contains": "padding"}
     return spec

@@ -135,7 +135,7 @@ def roofline_chart(
         )
     )
     chart = altair.layer(line, dots).properties(width=width, height=340, title=title)
-    return drawing.specification(chart, {"roof": roof, "operators": rows}, palette)
+    return drawing.specification(chart, {"roof": roof, "operators": rows}, palette, colors)
 
 
 def operators_chart(
@@ -163,4 +163,4 @@ def operators_chart(
         )
         .properties(width=width, height=_BAR_HEIGHT * len(rows), title=title)
     )
-    return drawing.specification(chart, {"operators": rows}, palette)
+    return drawing.specification(chart, {"operators": rows}, palette, colors)

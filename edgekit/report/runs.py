@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePath
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from edgekit.measure.record import (
     AccuracyRecord,
@@ -25,6 +26,7 @@ RANDOM = "random"
 _THIS_MACHINE = "host"
 _USUAL_RESOLUTION = 224
 _SAME_NETWORK = 1e-3
+_UNKNOWN = Model()
 _Z95 = 1.96
 
 
@@ -67,7 +69,10 @@ class Top1(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """A file where it ran. ``label`` tells it from the others; ``repeats`` counts its latency records."""
+    """A file where it ran. ``label`` tells it from the others; ``repeats`` counts its latency records.
+
+    ``accuracy`` is what labelled images gave, ``agreement`` what a reference did.
+    """
 
     label: str
     record: AnyRecord
@@ -75,16 +80,17 @@ class Run:
     latency: LatencyRecord | None = None
     sustained: LatencyRecord | None = None
     accuracy: AccuracyRecord | None = None
+    agreement: AccuracyRecord | None = None
     profile: ProfileRecord | None = None
     layers: LayersRecord | None = None
     published_top1: float | None = None
-    repeats: int = 1
+    repeats: int = 0
 
     @property
     def model(self) -> Model:
-        return self.record.model or Model()
+        return self.record.model or _UNKNOWN
 
-    @property
+    @cached_property
     def network(self) -> str:
         """The network's name with what of its scale is unusual; the file's without its precision."""
         model = self.model
@@ -124,8 +130,17 @@ class Run:
     @property
     def warnings(self) -> tuple[str, ...]:
         """All sentences of its records, without repetition."""
-        records = (self.record, self.latency, self.sustained, self.accuracy, self.profile, self.layers)
-        return tuple(dict.fromkeys(text for one in records if one is not None for text in one.warnings))
+        return tuple(dict.fromkeys(text for one in (self.record, *self.records) for text in one.warnings))
+
+    @property
+    def records(self) -> list[AnyRecord]:
+        """The records that it is made of."""
+        found = (self.latency, self.sustained, self.profile, self.accuracy, self.agreement, self.layers)
+        return [one for one in found if one is not None]
+
+
+_Parts: TypeAlias = dict[str, Any]
+"""The fields of a :class:`Run` while its records come."""
 
 
 def join(records: Sequence[AnyRecord], published: Iterable[Published] = ()) -> list[Run]:
@@ -134,28 +149,33 @@ def join(records: Sequence[AnyRecord], published: Iterable[Published] = ()) -> l
     Accuracy and layer errors belong to a file wherever it ran; they make a run of their own only where
     nothing else was measured of it.
     """
-    files = {one.sha256: one for one in records}
-    labels = _labels(files)
-    top1s = list(published)
-    runs: dict[tuple[object, ...], Run] = {}
+    labels = _labels({one.sha256: one for one in records})
+    networks = {one.name: one for one in published}
+    parts: dict[tuple[object, ...], _Parts] = {}
+    of_file: dict[str, list[_Parts]] = defaultdict(list)
+
+    def parts_of(record: AnyRecord) -> _Parts:
+        key = record.sha256, _place(record), record.runtime, record.num_threads
+        if key not in parts:
+            parts[key] = {"record": record, "place": key[1], "repeats": 0}
+            of_file[record.sha256].append(parts[key])
+        return parts[key]
+
     for record in records:
         if isinstance(record, LatencyRecord | ProfileRecord):
-            key = _key(record)
-            known = runs.get(key) or Run(labels[record.sha256], record, _place(record), repeats=0)
-            runs[key] = _with(known, record)
-    of_file: dict[str, list[tuple[object, ...]]] = defaultdict(list)
-    for key, run in runs.items():
-        of_file[run.record.sha256].append(key)
+            _add(parts_of(record), record)
     for record in records:
-        if not isinstance(record, AccuracyRecord | LayersRecord):
-            continue
-        if not of_file[record.sha256]:
-            key = _key(record)
-            runs[key] = Run(labels[record.sha256], record, _place(record))
-            of_file[record.sha256].append(key)
-        for key in of_file[record.sha256]:
-            runs[key] = _with(runs[key], record)
-    return [replace(run, published_top1=_published_top1(run, top1s)) for run in runs.values()]
+        if isinstance(record, AccuracyRecord | LayersRecord):
+            for one in of_file[record.sha256] or [parts_of(record)]:
+                _add(one, record)
+    return [
+        Run(
+            labels[one["record"].sha256],
+            published_top1=_published_top1(one["record"].model, networks),
+            **one,
+        )
+        for one in parts.values()
+    ]
 
 
 def by_place(runs: Iterable[Run]) -> Mapping[Place, list[Run]]:
@@ -177,20 +197,19 @@ def wilson(rate: float, number: int) -> tuple[float, float]:
     return max(0.0, scale * (center - spread)), min(100.0, scale * (center + spread))
 
 
-def _with(run: Run, record: AnyRecord) -> Run:
+def _add(parts: _Parts, record: AnyRecord) -> None:
+    """Take ``record`` into the fields of a run."""
     if isinstance(record, LatencyRecord) and record.sustained is not None:
-        return replace(run, sustained=record)
-    if isinstance(record, LatencyRecord):
-        return replace(run, record=record, latency=record, repeats=run.repeats + 1)
-    if isinstance(record, ProfileRecord):
-        return replace(run, profile=record)
-    if isinstance(record, AccuracyRecord):
-        return replace(run, accuracy=record)
-    return replace(run, layers=record)
-
-
-def _key(record: AnyRecord) -> tuple[object, ...]:
-    return record.sha256, _place(record), record.runtime, record.num_threads
+        parts["sustained"] = record
+    elif isinstance(record, LatencyRecord):
+        parts |= {"record": record, "latency": record, "repeats": parts["repeats"] + 1}
+    elif isinstance(record, ProfileRecord):
+        parts["profile"] = record
+    elif isinstance(record, LayersRecord):
+        parts["layers"] = record
+    else:
+        measured = {"accuracy": record.top1, "agreement": record.agreement}
+        parts |= {name: record for name, value in measured.items() if value is not None}
 
 
 def _place(record: AnyRecord) -> Place:
@@ -225,10 +244,9 @@ def _numbered(labels: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _published_top1(run: Run, published: Sequence[Published]) -> float | None:
-    model = run.model
-    for one in published:
-        is_same = one.name == model.name and model.macs is not None
-        if is_same and abs(one.macs - (model.macs or 0)) <= _SAME_NETWORK * one.macs:
-            return one.top1
-    return None
+def _published_top1(model: Model | None, networks: Mapping[str, Published]) -> float | None:
+    """That of the network of this name where its multiply-adds are those published, and so its scale."""
+    one = networks.get(model.name or "") if model else None
+    if one is None or model is None or model.macs is None:
+        return None
+    return one.top1 if abs(one.macs - model.macs) <= _SAME_NETWORK * one.macs else None

@@ -93,7 +93,7 @@ def _measurement(run: Run) -> tuple[Cell, ...]:
         number(record.num_threads, str(record.num_threads)),
         *(_timing(run.latency) if run.latency else [_MISSING] * _TIMING_CELLS),
         _percentage(accuracy.top1 if accuracy else None),
-        _percentage(accuracy.agreement if accuracy else None),
+        _percentage(run.agreement.agreement if run.agreement else None),
         number(record.size_bytes, megabytes(record.size_bytes)),
         _size(run.latency.peak_memory_bytes if run.latency else None),
         text(", ".join(_remarks(run)) or "–"),

@@ -11,6 +11,9 @@ __all__ = ["DARK", "LIGHT", "PAGE", "SERIES", "Palette", "config", "series"]
 SERIES = 7
 """How many kinds have a colour of their own; what comes after shares the last, a grey."""
 
+_WIDTH_PIXELS = 620  # of a picture; pages have a little more
+_SYMBOL_PIXELS, _LETTER_PIXELS = 34, 6.1
+_MOST_COLUMNS = 4
 _SANS = "Inter, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
 
 
@@ -63,8 +66,12 @@ def series(palette: Palette, names: Iterable[str]) -> Mapping[str, str]:
     return {name: palette.series[min(index, SERIES - 1)] for index, name in enumerate(dict.fromkeys(names))}
 
 
-def config(palette: Palette) -> dict[str, Any]:
-    """Vega-Lite's configuration: no frame, horizontal rules only, small type, no background."""
+def config(palette: Palette, labels: Iterable[str] = ()) -> dict[str, Any]:
+    """Vega-Lite's configuration: no frame, horizontal rules only, small type, no background.
+
+    The legend has as many columns as its ``labels`` leave room for, each of them whole.
+    """
+    entry = _SYMBOL_PIXELS + _LETTER_PIXELS * max(map(len, labels), default=0)
     return {
         "background": None if palette is PAGE else palette.paper,
         "font": _SANS,
@@ -91,7 +98,8 @@ def config(palette: Palette) -> dict[str, Any]:
             "labelColor": palette.ink,
             "labelFontSize": 11.5,
             "orient": "top",
-            "columns": 4,
+            "columns": max(1, min(_MOST_COLUMNS, int(_WIDTH_PIXELS / entry))),
+            "labelLimit": 0,
             "symbolBaseFillColor": palette.muted,
             "symbolBaseStrokeColor": palette.muted,
             "symbolOpacity": 1,

@@ -13,7 +13,7 @@ import pytest
 from edgekit.measure.record import AccuracyRecord, AnyRecord, LatencyRecord, encode
 from edgekit.report.html import FIRST_ROWS
 from edgekit.reporting import report
-from made_records import MODELS, accuracy, everything, latency
+from made_records import everything, latency, many
 
 HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>.tflite"
 DRAWN_AT_ONCE = ".part > .beside .chart"
@@ -173,22 +173,11 @@ def test_markup_in_names_stays_text(tmp_path: Path, visit: Open) -> None:
 
 
 def test_ten_thousand_records(tmp_path: Path, visit: Open) -> None:
-    names = list(MODELS)
-    records: list[Any] = []
-    for index in range(10_000):
-        make = accuracy if index % 5 == 4 else latency
-        one = (
-            make(20 + index % 60 + index / 1e4, model=names[index % 4], samples=30)
-            if make is latency
-            else accuracy(60 + index % 15, model=names[(index - 1) % 4])
-        )
-        number = index - 1 if make is accuracy else index
-        records.append(
-            msgspec.structs.replace(one, sha256=f"{number:064}", artifact=f"out/net{number}.tflite")
-        )
-    path = made(tmp_path, records)
-    assert path.stat().st_size < 9_000_000
+    path = made(tmp_path, many(10_000))
+    assert path.stat().st_size < 6_000_000
     page = visit(path, scroll=False)
+    table = page.locator("[data-table='measurements']")
+    assert table.locator("[role=status]").inner_text() == f"{FIRST_ROWS} of 8,000 rows"
     page.locator("[data-table='measurements'] input").fill("net9998")
     assert [row[0] for row in cells(page, "measurements")] == ["net9998.tflite"]
     page.locator("[data-table='measurements'] input").fill("")

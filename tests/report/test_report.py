@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from edgekit.cli.main import main
 from edgekit.errors import InputError, MissingExtraError
 from edgekit.measure.record import AnyRecord, LatencyRecord
 from edgekit.report.runs import join, wilson
@@ -129,6 +130,36 @@ def test_a_comparison_says_what_became_slower(write: Write, tmp_path: Path) -> N
     assert "mobilenet_v2_int8.tflite, 1.50 × the time" in answer.reason
     same = report([old, old], tmp_path / "report.md", ReportOptions(compare=True))
     assert same.document.answers[0].headline == "Nothing became slower"
+
+
+def test_a_comparison_fails_over_a_limit_by_the_rule_of_benchmarks(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow = latency(15.0), latency(20.0, precision="fp32")
+    fast = latency(10.0), latency(20.0, precision="fp32")
+    old, new = write(fast, "old.jsonl"), write(slow, "new.jsonl")
+    page = str(tmp_path / "report.md")
+    common = ["report", "--compare", str(old), str(new), "-o", page]
+    assert main(common) == 0
+    assert main([*common, "--fail-over", "80%"]) == 0
+    capsys.readouterr()
+    assert main([*common, "--fail-over", "5%"]) == 1
+    assert "mobilenet_v2_int8.tflite takes 15.000 ms, " in capsys.readouterr().err
+    assert Path(page).is_file()
+    assert main(["report", str(old), "-o", page, "--fail-over", "5%"]) == 2
+    assert "add --compare" in capsys.readouterr().err
+    other = write([latency(10.0, model="squeezenet1_1")], "other.jsonl")
+    assert main(["report", "--compare", str(old), str(other), "-o", page, "--fail-over", "5%"]) == 2
+    assert "no file was timed in both" in capsys.readouterr().err
+
+
+def test_agreement_without_labels_leaves_the_accuracy(write: Write, tmp_path: Path) -> None:
+    compared = msgspec.structs.replace(accuracy(None), top5=None, agreement=91.25)
+    (run,) = join([latency(10.0), accuracy(71.5), compared])
+    assert run.top1 is not None
+    assert (run.top1.value, run.top1.is_measured) == (71.5, True)
+    page = report([write([latency(10.0), accuracy(71.5), compared])], tmp_path / "report.md").path
+    assert "| 71.50 | 91.25 |" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

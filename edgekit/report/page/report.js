@@ -7,12 +7,13 @@
   const NARROW = 560;
   const STEP = 200;
 
-  // A chart's labels take at most a third of a narrow screen, and its legend fewer columns.
+  // On a narrow screen the labels of a chart take at most a third of it, and its legend fewer columns.
   function fitted(spec, width) {
     if (width >= NARROW) return spec;
     const config = { ...spec.config };
+    const columns = Math.max(1, Math.floor(config.legend.columns / 2));
     config.axis = { ...config.axis, labelLimit: Math.round(width * 0.36), labelFontSize: 10.5 };
-    config.legend = { ...config.legend, columns: 2, labelLimit: Math.round(width * 0.33) };
+    config.legend = { ...config.legend, columns, labelLimit: Math.round(width / columns - 34) };
     return { ...spec, config };
   }
 
