@@ -12,6 +12,7 @@ from edgekit.cli.console import Column
 from edgekit.cli.progress import watch
 from edgekit.errors import CheckError, InputError
 from edgekit.measure.record import LatencyRecord
+from edgekit.report.wording import counted
 from edgekit.sweep.run import SweepResult, sweep
 
 __all__ = ["run_sweep"]
@@ -64,6 +65,6 @@ def _row(record: LatencyRecord) -> tuple[str, ...]:
 def _failed(result: SweepResult) -> CheckError:
     reasons = dict.fromkeys(f"{one.job.title}: {one.error}" for one in result.failures)
     return CheckError(
-        f"{len(result.failures)} jobs failed: {'; '.join(reasons)}",
+        f"{counted(len(result.failures), 'job')} failed: {'; '.join(reasons)}",
         hint="the same command tries them again, and measures nothing twice",
     )

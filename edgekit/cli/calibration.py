@@ -13,6 +13,7 @@ from edgekit.cli.console import Column
 from edgekit.cli.progress import watch
 from edgekit.errors import InputError
 from edgekit.options import ExportOptions, ScaleChange
+from edgekit.report.wording import counted
 
 if TYPE_CHECKING:
     from edgekit.calibration_curve import CalibrationCurve
@@ -100,7 +101,9 @@ def _create(
     if json:
         console.print_json({**_to_json(created.recipe), "path": created.path.as_posix()})
     else:
-        console.print_line(f"{created.path}: {created.recipe.count} images, for --calibration {name}")
+        console.print_line(
+            f"{created.path}: {counted(created.recipe.count, 'image')}, for --calibration {name}"
+        )
 
 
 @app.command("curve")
@@ -172,7 +175,8 @@ def _print_curve(result: CalibrationCurve) -> None:
     )
     console.print_line()
     console.print_line(
-        f"Judged on {result.judged_on} other images. {result.enough('photographs')} photographs come within "
+        f"Judged on {counted(result.judged_on, 'other image')}. "
+        f"{result.enough('photographs')} photographs come within "
         f"0.3 dB of the best, of generated images {result.enough('generated')}."
     )
 

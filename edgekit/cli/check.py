@@ -11,6 +11,7 @@ from edgekit.cli import console
 from edgekit.cli.arguments import InChannels, Input, Json, Model, Resolution, input_shapes
 from edgekit.cli.console import Column
 from edgekit.options import ScaleChange
+from edgekit.report.wording import counted
 
 if TYPE_CHECKING:
     from edgekit.checking import Check
@@ -53,9 +54,12 @@ def _print(found: Check) -> None:
         console.print_line()
         console.print_line(f"{found.model} cannot be exported for {found.target}.")
         return
-    console.print_line(f"{found.model} can be exported for {found.target}: {found.nodes} operators.")
+    console.print_line(
+        f"{found.model} can be exported for {found.target}: {counted(found.nodes, 'operator')}."
+    )
     if found.transposes is not None:
         console.print_line(f"Transpositions left in the TFLite file: {found.transposes}.")
     if floats:
         kinds = sorted({finding.op_type for finding in floats})
-        console.print_line(f"In an int8 file {len(floats)} operators compute in float32: {', '.join(kinds)}.")
+        compute = f"{counted(len(floats), 'operator')} compute{'s' if len(floats) == 1 else ''}"
+        console.print_line(f"In an int8 file {compute} in float32: {', '.join(kinds)}.")

@@ -10,8 +10,10 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple, TextIO
 
 import typer
@@ -32,7 +34,8 @@ __all__ = [
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
-_LEAST_WIDTH = 8
+_LEAST_WIDTH = 10
+_GAP = "  "
 
 
 class Column(NamedTuple):
@@ -93,39 +96,50 @@ def is_terminal(stream: TextIO) -> bool:
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object on stdout."""
-    print_line(json.dumps(value, indent=2, allow_nan=False))
+    _write(json.dumps(value, indent=2, allow_nan=False))
 
 
 def print_line(text: str = "") -> None:
-    """Print one line on stdout."""
-    sys.stdout.write(f"{text}\n")
+    """Print one line on stdout; on a terminal too narrow for it, several that break between words."""
+    for line in _wrapped(text, _columns(sys.stdout)):
+        _write(line)
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
-    """Print names and values, the values aligned."""
-    width = max(map(len, fields))
+    """Print names and values, the values aligned; on a terminal, long ones take several lines."""
+    width = max(map(len, fields)) + len(_GAP)
+    room = _columns(sys.stdout)
     for name, value in fields.items():
-        print_line(f"{name:{width}}  {value}".rstrip())
+        first, *more = _wrapped(str(value), None if room is None else max(room - width, _LEAST_WIDTH))
+        _write(f"{name:{width}}{first}".rstrip())
+        for line in more:
+            _write(" " * width + line)
 
 
 def print_table(
     columns: Sequence[Column], rows: Sequence[Sequence[str]], footer: Sequence[str] | None = None
 ) -> None:
-    """Print a table on stdout; on a terminal too narrow for it, the widest text is cut."""
-    lines = [[column.title for column in columns], *rows, *([footer] if footer else [])]
-    widths = _fit([max(map(len, cells)) for cells in zip(*lines, strict=True)], columns)
-    for index, line in enumerate(lines):
-        text = "  ".join(
-            _pad(_cut(cell, width), width, column.is_number)
-            for cell, width, column in zip(line, widths, columns, strict=True)
-        ).rstrip()
-        is_bold = index == 0 or (footer is not None and index == len(lines) - 1)
-        print_line(_styled(text, "1", sys.stdout) if is_bold else text)
+    """Print a table on stdout.
+
+    On a terminal too narrow for it, titles and texts take several lines and the longest words lose their
+    middle; numbers stay whole.
+    """
+    head = [column.title for column in columns]
+    widths, gap = _fit(columns, [*rows, *([footer] if footer else [])], _columns(sys.stdout))
+    _print_row(columns, head, widths, gap, is_bold=True)
+    for row in rows:
+        _print_row(columns, row, widths, gap)
+    if footer is not None:
+        _print_row(columns, footer, widths, gap, is_bold=True)
 
 
 def warn(message: str) -> None:
     """Print a warning on stderr."""
     _print_note("warning:", "33", message)
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
 
 
 def _print_error(message: str, hint: str, debug: bool) -> None:
@@ -137,7 +151,21 @@ def _print_error(message: str, hint: str, debug: bool) -> None:
 
 
 def _print_note(kind: str, color: str, message: str) -> None:
-    sys.stderr.write(f"{_styled(kind, f'1;{color}', sys.stderr)} {message}\n")
+    first, *more = _wrapped(f"{kind} {message}", _columns(sys.stderr)) or [kind]
+    lines = [_styled(kind, f"1;{color}", sys.stderr) + first.removeprefix(kind), *more]
+    sys.stderr.writelines(f"{line}\n" for line in lines)
+
+
+def _columns(stream: TextIO) -> int | None:
+    """How wide lines may be; None where nobody looks."""
+    return shutil.get_terminal_size().columns if is_terminal(stream) else None
+
+
+def _wrapped(text: str, width: int | None) -> list[str]:
+    """``text`` in lines of at most ``width``, but for words that are longer."""
+    if width is None or len(text) <= width:
+        return [text]
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _styled(text: str, code: str, stream: TextIO) -> str:
@@ -147,24 +175,52 @@ def _styled(text: str, code: str, stream: TextIO) -> str:
     return f"\x1b[{code}m{text}\x1b[0m"
 
 
-def _fit(widths: list[int], columns: Sequence[Column]) -> list[int]:
-    """``widths``, with the widest text column narrowed until the table fits the terminal."""
-    if not is_terminal(sys.stdout):
-        return widths
-    excess = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
-    texts = [index for index, column in enumerate(columns) if not column.is_number]
-    if excess > 0 and texts:
-        widest = max(texts, key=lambda index: widths[index])
-        widths[widest] = max(min(_LEAST_WIDTH, widths[widest]), widths[widest] - excess)
-    return widths
+def _fit(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int | None) -> tuple[list[int], str]:
+    """Widths of the columns and the gap between them: what they need, or what ``room`` leaves them."""
+    longest = [max((len(row[index]) for row in rows), default=0) for index in range(len(columns))]
+    widths = [max(len(one.title), most) for one, most in zip(columns, longest, strict=True)]
+    if room is None or _width(widths, _GAP) <= room:
+        return widths, _GAP
+    words = [max(map(len, one.title.split()), default=0) for one in columns]
+    widths = [max(word, most) for word, most in zip(words, longest, strict=True)]
+    least = [
+        width if column.is_number else min(width, max(word, _LEAST_WIDTH))
+        for column, word, width in zip(columns, words, widths, strict=True)
+    ]
+    gap = _GAP if _width(least, _GAP) <= room else " "
+    while _width(widths, gap) > room and widths != least:
+        widest = max(range(len(widths)), key=lambda index: (widths[index] > least[index], widths[index]))
+        widths[widest] -= 1
+    return widths, gap
+
+
+def _width(widths: Sequence[int], gap: str) -> int:
+    return sum(widths) + len(gap) * (len(widths) - 1)
+
+
+def _print_row(
+    columns: Sequence[Column], cells: Sequence[str], widths: Sequence[int], gap: str, *, is_bold: bool = False
+) -> None:
+    """Print one row, which takes as many lines as its longest cell."""
+    lines = [_cell_lines(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    for parts in zip_longest(*lines, fillvalue=""):
+        text = gap.join(
+            part.rjust(width) if column.is_number else part.ljust(width)
+            for part, width, column in zip(parts, widths, columns, strict=True)
+        ).rstrip()
+        _write(_styled(text, "1", sys.stdout) if is_bold else text)
+
+
+def _cell_lines(text: str, width: int) -> list[str]:
+    return [_cut(line, width) for line in _wrapped(text, width)]
 
 
 def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-def _pad(text: str, width: int, is_number: bool) -> str:
-    return text.rjust(width) if is_number else text.ljust(width)
+    """``text`` without its middle where it is too long: names differ at their ends most."""
+    if len(text) <= width:
+        return text
+    end = (width - 1) * 2 // 3
+    return f"{text[: width - 1 - end]}…{text[len(text) - end :]}"
 
 
 def _without_capital(text: str) -> str:

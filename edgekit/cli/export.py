@@ -24,6 +24,7 @@ from edgekit.cli.console import Column
 from edgekit.cli.progress import watch
 from edgekit.errors import InputError
 from edgekit.options import Effort, ExportOptions, IoType, Precision, ScaleChange
+from edgekit.report.wording import counted
 from edgekit.results import ExportResult, MixedPlan, PlanCost
 
 __all__ = ["app"]
@@ -219,7 +220,7 @@ def _print(result: ExportResult) -> None:
         _print_plan(result.plan)
     images = max((artifact.parity.images for artifact in result.artifacts), default=0)
     console.print_line()
-    console.print_line(f"Compared with the fp32 network on {images} images.")
+    console.print_line(f"Compared with the fp32 network on {counted(images, 'image')}.")
     left = [artifact.transposes for artifact in result.artifacts if artifact.transposes is not None]
     if left:
         console.print_line(f"Transpositions left in the TFLite file: {max(left)}.")
@@ -233,13 +234,13 @@ def _print(result: ExportResult) -> None:
 def _print_plan(plan: MixedPlan) -> None:
     console.print_line()
     share = f"{plan.macs_percent:.1f} % of the multiply-adds"
-    console.print_line(f"{len(plan.kept)} of {plan.layers} layers, {share}, are not int8:")
+    console.print_line(f"{len(plan.kept)} of {counted(plan.layers, 'layer')}, {share}, are not int8:")
     for name, precision in plan.kept.items():
         console.print_line(f"  {name} ({precision})")
     if plan.drop is not None and plan.plain_drop is not None:
         console.print_line(
             f"They lose {plan.drop:.2f} points of top-1 where plain int8 loses {plan.plain_drop:.2f}; "
-            f"{plan.trials} plans were tried."
+            f"{counted(plan.trials, 'plan')} {'was' if plan.trials == 1 else 'were'} tried."
         )
     for cost in plan.costs:
         console.print_line(f"  {cost.format}: {_cost(cost)}")

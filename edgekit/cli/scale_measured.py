@@ -10,6 +10,7 @@ from edgekit.cli import console
 from edgekit.cli.console import Column
 from edgekit.cli.progress import watch
 from edgekit.measured_scaling import Measured, MeasuredResult, scale_measured
+from edgekit.report.wording import counted
 from edgekit.scaling import ScaleOptions
 
 __all__ = ["run_measured"]
@@ -46,7 +47,7 @@ def _print(result: MeasuredResult, top: int) -> None:
         console.print_line("Measured too, and over the budget:")
         _print_table(result.missed)
     console.print_line()
-    threads = f"{result.num_threads} thread{'s' if result.num_threads > 1 else ''}"
+    threads = counted(result.num_threads, "thread")
     console.print_line(
         f"Measured on this machine's CPU in {result.precision} with {threads}; {result.seconds:.0f} s. "
         "Top-1 is predicted: weights of these scales are not published."

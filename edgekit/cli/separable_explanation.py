@@ -27,9 +27,7 @@ def print_explanation(model: str, change: ScaleChange) -> None:
     one = EXAMPLE
     console.print_line()
     console.print_line(
-        "A full convolution with k×k kernels from M to N channels takes M·N·k² multiplications a pixel;"
-    )
-    console.print_line(
+        "A full convolution with k×k kernels from M to N channels takes M·N·k² multiplications a pixel; "
         "filtering each channel by itself (M·k²), then mixing them (M·N), takes 1/N + 1/k² of that."
     )
     console.print_line(

@@ -122,7 +122,7 @@ def test_a_sweep_with_a_job_that_fails_is_exit_code_1(
         capsys, "benchmark", "--sweep", tmp_path / "sweep.toml", "-o", tmp_path / "results.jsonl"
     )
     assert (code, out) == (1, "0 measured, 0 there before, 1 failed\n")
-    assert "1 jobs failed: broken.onnx on cmd:false" in err
+    assert "1 job failed: broken.onnx on cmd:false" in err
 
 
 @pytest.mark.parametrize(

@@ -43,20 +43,59 @@ def test_a_piped_table_is_plain_and_whole(
 
 
 @pytest.mark.usefixtures("terminal")
-def test_a_table_fits_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_fits_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
     console.print_table(COLUMNS, ROWS)
-    head, one, eleven = capsys.readouterr().out.splitlines()
-    assert head == "\x1b[1mname    count  remark\x1b[0m"
-    assert one == "one         1  short"
-    assert eleven == "eleven     11  a remark that is rather …"
-    assert len(eleven) == 40
+    assert capsys.readouterr().out.splitlines() == [
+        "\x1b[1mname    count  remark\x1b[0m",
+        "one         1  short",
+        "eleven     11  a remark that",
+        "               is rather long",
+    ]
 
 
 @pytest.mark.usefixtures("terminal")
-def test_numbers_are_never_cut(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "10")
-    console.print_table(COLUMNS, ROWS)
-    assert capsys.readouterr().out.splitlines()[2] == "eleven     11  a remar…"
+def test_words_that_are_too_long_lose_their_middle_and_numbers_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("NO_COLOR", "1")
+    columns = (Column("file"), Column("median ms", is_number=True), Column("runs", is_number=True))
+    rows = [("network_fp32.tflite", "123.456", "25"), ("network_int8.tflite", "7.5", "1,000")]
+    console.print_table(columns, rows)
+    assert capsys.readouterr().out.splitlines() == [
+        "file             median   runs",
+        "                     ms",
+        "netwo…2.tflite  123.456     25",
+        "netwo…8.tflite      7.5  1,000",
+    ]
+    monkeypatch.setenv("COLUMNS", "22")
+    console.print_table(columns, rows)
+    assert capsys.readouterr().out.splitlines() == [
+        "file        median  runs",
+        "                ms",
+        "net…tflite 123.456    25",
+        "net…tflite     7.5 1,000",
+    ]
+
+
+@pytest.mark.usefixtures("terminal")
+def test_sentences_break_between_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("NO_COLOR", "1")
+    console.print_line("Judged on 50 other images.")
+    console.print_fields({"model": "a name that is long", "input": "1"})
+    console.warn("a file of results was cut")
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        *("Judged on 50 other", "images."),
+        *("model  a name that", "       is long", "input  1"),
+    ]
+    assert err.splitlines() == ["warning: a file of", "results was cut"]
 
 
 @pytest.mark.usefixtures("terminal")
