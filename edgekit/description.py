@@ -137,6 +137,6 @@ def _model_row(name: str) -> ModelRow:
         source=entry.published.source,
         year=entry.year,
         layers=depth_of(network),
-        activation_bytes=sum(layer.activation_bytes for layer in costs.layers()),
+        activation_bytes=costs.activation_bytes,
         peak_activation_bytes=costs.peak_activation_bytes,
     )

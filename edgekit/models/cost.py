@@ -82,6 +82,15 @@ class Cost:
     weight_bytes: int
     peak_activation_bytes: int
 
+    @property
+    def activation_bytes(self) -> int:
+        """Those of all rows together."""
+        elements: int = sum(
+            run.repeat * sum(map(mul, _form(run.site.structure).activations, _areas(run.site)))
+            for run in self.network.runs
+        )
+        return elements * activation_itemsize(self.precision)
+
     def layers(self) -> tuple[CostRow, ...]:
         """One row for each deployed layer, in order."""
         itemsize = activation_itemsize(self.precision)
@@ -107,7 +116,7 @@ def cost(network: Network, precision: Precision = "fp32") -> Cost:
     params = macs = weights = biases = peak = 0
     for _, repeat, site in network.runs:
         form = _form(site.structure)
-        areas = [height * width for height, width in site.sizes]
+        areas = _areas(site)
         weights += repeat * sum(map(mul, form.weights, areas))
         macs += repeat * sum(map(mul, form.macs, areas))
         biases += repeat * form.biases
@@ -123,6 +132,11 @@ def cost(network: Network, precision: Precision = "fp32") -> Cost:
     )
 
 
+def _areas(site: Site) -> list[int]:
+    """How many pixels each extent of a block has."""
+    return [height * width for height, width in site.sizes]
+
+
 _Areal = tuple[int, ...]
 """A sum over extents: the factor of each extent's area."""
 
@@ -132,6 +146,7 @@ class _Form(NamedTuple):
 
     weights: _Areal
     macs: _Areal
+    activations: _Areal
     peaks: tuple[_Areal, ...]
     biases: int
     other_params: int
@@ -141,16 +156,19 @@ class _Form(NamedTuple):
 def _form(structure: Structure) -> _Form:
     steps = steps_of(structure)
     extents = POINT_EXTENT + 1 + len(structure.windows)
-    weights, macs = [0] * extents, [0] * extents
+    weights, macs, activations = [0] * extents, [0] * extents, [0] * extents
     biases = other_params = 0
     for step in steps:
         weights[step.weights_extent] += step.weights
         # A window's products are summed at every output pixel, a flattened image's at every input pixel.
         extent = step.out.extent if step.weights_extent == POINT_EXTENT else step.weights_extent
         macs[extent] += step.out.channels * step.products
+        activations[step.out.extent] += step.out.channels
         biases += step.biases
         other_params += step.other_params
-    return _Form(tuple(weights), tuple(macs), _peaks(steps, extents), biases, other_params)
+    return _Form(
+        tuple(weights), tuple(macs), tuple(activations), _peaks(steps, extents), biases, other_params
+    )
 
 
 def _peaks(steps: Sequence[Step], extents: int) -> tuple[_Areal, ...]:

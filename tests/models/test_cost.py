@@ -160,6 +160,7 @@ def test_totals_are_the_sums_of_the_rows(name: str, scale: dict[str, float], pre
     assert found.params == sum(row.params for row in rows)
     assert found.weight_bytes == sum(weight * row.weights + bias * row.biases for row in rows)
     assert found.peak_activation_bytes > max(row.activation_bytes for row in rows)
+    assert found.activation_bytes == sum(row.activation_bytes for row in rows)
     assert len({row.name for row in rows}) == len(rows)
 
 
