@@ -14,8 +14,11 @@ import pytest
 
 from edgekit.emit import EmitOptions, emit
 from edgekit.emit.openvino_kernels import FEW_CHANNELS
+from edgekit.graph.run import GraphRunner
 from edgekit.options import Precision
+from edgekit.parity import sqnr_db
 from edgekit.runtimes import load
+from graphs import GraphBuilder
 
 IMAGES = np.random.default_rng(1).standard_normal((6, 3, 24, 24)).astype(np.float32)
 HINT = '<attribute name="primitives_priority" version="0" value="cpu:jit_avx512" />'
@@ -83,3 +86,18 @@ def test_a_kernel_that_the_processor_lacks_is_passed_over(file: Path) -> None:
 def test_float_files_have_no_hints(small_network: ir.Model, precision: Precision, tmp_path: Path) -> None:
     emit(small_network, tmp_path / "net.xml", "openvino", EmitOptions(precision))
     assert not hinted(tmp_path / "net.xml")
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(68, 4), (96, 2), (64, 2), (130, 2)])
+def test_groups_of_any_depth_are_right(
+    quantize_small: Any, tmp_path: Path, channels: int, groups: int
+) -> None:
+    builder = GraphBuilder((1, channels * groups, 7, 7))
+    model = builder.model(builder.conv(builder.image, channels * groups, 1, group=groups))
+    images = np.random.default_rng(2).standard_normal((2, channels * groups, 7, 7)).astype(np.float32)
+    quantized = quantize_small(model, images)
+    emit(quantized, tmp_path / "net.xml", "openvino", EmitOptions("int8"))
+    (want,) = GraphRunner(quantized, optimize=False).run(images).values()
+    found = np.concatenate([load(tmp_path / "net.xml").run(image[None]) for image in images])
+    assert sqnr_db(want.reshape(2, -1), found.reshape(2, -1)) > 50
+    assert bool(hinted(tmp_path / "net.xml")) == (channels > 64)
