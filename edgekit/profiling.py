@@ -12,20 +12,19 @@ import msgspec
 from edgekit import source
 from edgekit.benchmarking import benchmark
 from edgekit.errors import InputError
-from edgekit.measure.record import LatencyRecord, Model, OperatorRow, ProfileRecord, Record, job_id, utc_now
+from edgekit.measure.record import LatencyRecord, OperatorRow, ProfileRecord, Record, job_id, utc_now
 from edgekit.measure.session import SUFFIXES, BenchmarkOptions
-from edgekit.models import zoo
 from edgekit.models.cost import cost
 from edgekit.models.network import Network
 from edgekit.options import Precision, ScaleChange
-from edgekit.profilers import Operator, Profile, Roofline, layer_of, measure_roofline, profile_file
+from edgekit.profilers import Operator, Profile, Roofline, layers_of, measure_roofline, profile_file
+from edgekit.recorded_network import zoo_network
 from edgekit.target import resolve
 from edgekit.trial import make_trial
 
 __all__ = ["LayerTime", "ProfileOptions", "ProfileResult", "profile"]
 
 _PLAIN_RUNS = 30
-_OUTPUT = "logits"
 _TRIAL = "a file was made for this profile alone: how long it takes counts, not what it answers"
 
 
@@ -105,7 +104,8 @@ def profile(model: str, options: ProfileOptions | None = None) -> ProfileResult:
     target = resolve(options.target)[0]
     if target.kind != "format" and not target.is_host:
         raise InputError(
-            f"target {target.name} cannot be profiled from here", hint="--target host profiles this machine"
+            f"target {target.name} cannot be profiled from here",
+            hint="--target host profiles this machine; microcontrollers and NPUs are estimated",
         )
     if Path(model).suffix.lower() in SUFFIXES and options.precision is None:
         return _profile_file(Path(model), options)
@@ -125,7 +125,7 @@ def _profile_file(
     ).records[0]
     measured = profile_file(path, options.num_threads, options.num_runs)
     roofline = measure_roofline(plain.precision == "int8", options.num_threads)
-    layers = _layers(measured, network or _network_of(plain.model))
+    layers = _layers(measured, network or zoo_network(plain.model))
     common = {name: getattr(plain, name) for name in Record.__struct_fields__}
     given = model or path.as_posix()
     record = ProfileRecord(
@@ -194,16 +194,7 @@ def _layer_time(layer: str, operators: list[Operator], total_ms: float) -> Layer
     )
 
 
-def _network_of(model: Model | None) -> Network | None:
-    if model is None or model.name not in zoo.names():
-        return None
-    return zoo.network(model.name, width=model.width, depth=model.depth, resolution=model.resolution)
-
-
 def _layers(measured: Profile, network: Network | None) -> list[str | None]:
     """The network's layer that each operator computes; None for every one of a network that is not ours."""
-    names = [layer.name for layer in cost(network).layers()] if network else []
-    known = frozenset(names)
-    # The last layer's result has the name of the network's output.
-    ends = {_OUTPUT: names[-1]} if names else {}
-    return [layer_of(one.name, known) or ends.get(one.name) for one in measured.operators]
+    layers = [layer.name for layer in cost(network).layers()] if network else []
+    return layers_of([one.name for one in measured.operators], layers)

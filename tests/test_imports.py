@@ -35,7 +35,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"planning"}),
     frozenset({"checking", "description", "doctor", "pipeline", "scaling"}),
-    frozenset({"sweep", "machine_fit", "measured_scaling", "profiling", "reporting"}),
+    frozenset({"sweep", "estimating", "machine_fit", "measured_scaling", "profiling", "reporting"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )
@@ -59,7 +59,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "tflite_micro": ("micro.child",),
     "distributed": ("sweep.cluster",),
     "PIL": ("images",),
-    "altair": ("report",),
+    "vl_convert": ("report",),
     "jinja2": ("report",),
     "rich": ("cli.progress",),
     "typer": ("cli",),

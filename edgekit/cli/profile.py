@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import edgekit
-from edgekit.cli import console
+from edgekit.cli import console, profile_estimate
 from edgekit.cli.arguments import Depth, Json, Resolution, Width
 from edgekit.cli.console import Column
 from edgekit.options import Precision, ScaleChange
@@ -42,7 +42,12 @@ def _profile(
         ),
     ],
     target: Annotated[
-        str, typer.Option("--target", metavar="T", help="host, or a format to make of a MODEL.")
+        str,
+        typer.Option(
+            "--target",
+            metavar="T",
+            help="host, a format to make of a MODEL, or a microcontroller or NPU to estimate.",
+        ),
     ] = "host",
     precision: Annotated[
         str | None, typer.Option("--precision", help="Of the file that is made of a MODEL.")
@@ -65,9 +70,18 @@ def _profile(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Time, share and multiply-adds of every layer, against what this machine can do at most."""
+    """Time, share and multiply-adds of every layer, against what this machine can do at most.
+
+    A microcontroller (memory and multiply-adds) or an Ethos-U NPU (cycles too, by Arm's vela) is estimated.
+    """
     scale = ScaleChange(width=width, depth=depth, resolution=resolution)
     chosen: Precision | None = precision  # type: ignore[assignment]  # the target refuses what it does not know
+    if _is_estimated(target):
+        from edgekit.estimating import EstimateOptions
+
+        wanted = EstimateOptions(target, chosen, scale)
+        profile_estimate.show(model, wanted, top=top, files=(out, plot), json=json)
+        return
     options = edgekit.ProfileOptions(target, chosen, scale, num_threads, num_runs)
     result = edgekit.profile(model, options)
     if out:
@@ -82,6 +96,13 @@ def _profile(
         console.print_json(result.to_json())
     else:
         _print(result, top)
+
+
+def _is_estimated(target: str) -> bool:
+    from edgekit.estimating import ESTIMATED_KINDS
+    from edgekit.target import resolve
+
+    return resolve(target)[0].kind in ESTIMATED_KINDS
 
 
 def _draw(result: ProfileResult, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,3 +59,27 @@ def test_a_file_that_is_not_there(run: Run, tmp_path: Path) -> None:
     finished = run("profile", tmp_path / "model.tflite")
     assert finished.code == 2
     assert "is not a file" in finished.err
+
+
+def test_a_microcontroller_is_estimated_without_a_time(run: Run) -> None:
+    finished = run("profile", *MODEL, "--target", "cortex-m7-512kb", "--top", "2")
+    assert finished.code == 0
+    assert "unknown without the board" in finished.out
+    assert "arena planned" in finished.out
+    assert len(finished.out.split("\n\n")[0].splitlines()) == 3
+
+
+def test_an_npu_is_estimated_with_cycles_and_milliseconds(run: Run) -> None:
+    pytest.importorskip("ethosu", reason="needs edgekit[ethos-u]")
+    document = json.loads(run("profile", *MODEL, "--target", "ethos-u55-256", "--json").out)
+    assert document["npu"]["npu_percent"] == 100.0
+    assert sum(one["ms"] for one in document["operators"]) == pytest.approx(
+        document["npu"]["latency_ms"], 0.01
+    )
+
+
+@pytest.mark.parametrize("flag", ["--plot", "-o"])
+def test_an_estimate_is_no_measurement(run: Run, tmp_path: Path, flag: str) -> None:
+    finished = run("profile", *MODEL, "--target", "cortex-m7-512kb", flag, tmp_path / "x.svg")
+    assert finished.code == 2
+    assert "results files and pictures are of measurements" in finished.err
