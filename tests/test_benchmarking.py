@@ -50,6 +50,26 @@ def test_a_record_has_all_that_is_needed_to_repeat_it(model: Path) -> None:
     assert record.decode(record.encode(found)) == found
 
 
+def test_defaults_are_said_too_because_they_may_change(model: Path) -> None:
+    (found,) = edgekit.benchmark([model], FAKE).records
+    words = " ".join(found.command)
+    assert "--num-threads 1" in words
+    assert "--seconds 5" in words
+    assert "--num-runs" not in words
+
+
+def test_what_answers_wrongly_is_not_timed_unless_forced(model: Path) -> None:
+    wrong = "fake:one?deviation=0.38"
+    with pytest.raises(DeviceError, match=r"net\.onnx answers otherwise .* differ by 38\.0%") as caught:
+        edgekit.benchmark([model], BenchmarkOptions(device=wrong))
+    assert "--force" in caught.value.hint
+    (forced,) = edgekit.benchmark([model], BenchmarkOptions(device=wrong, force=True)).records
+    assert forced.deviation == 0.38
+    assert any("answers otherwise" in sentence for sentence in forced.warnings)
+    (right,) = edgekit.benchmark([model], BenchmarkOptions(device="fake:one?deviation=0.004")).records
+    assert not right.warnings
+
+
 def test_the_manifest_tells_what_network_is_in_a_file(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     options = ExportOptions(
@@ -74,6 +94,7 @@ def test_this_machine_is_measured_by_default(model: Path) -> None:
     assert found.device == "local"
     assert found.environment.cores
     assert found.peak_memory_bytes
+    assert found.runtime_memory_bytes is None or 0 < found.runtime_memory_bytes < found.peak_memory_bytes
     assert found.latency_ms.min <= found.latency_ms.median <= found.latency_ms.p90
     assert 0.001 < found.latency_ms.min < 100
     assert found.load_ms > 0 < found.first_inference_ms

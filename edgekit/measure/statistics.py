@@ -7,6 +7,10 @@ neighbours are resampled (Künsch, "The jackknife and the bootstrap for general 
 about their own spread, for which Student's t makes the interval wider. One process also differs from the
 next, by where its memory lies (Mytkowicz et al., "Producing wrong data without doing anything obviously
 wrong!", 2009), which no sample of one process shows: half a percent is added for that.
+
+What disturbs a machine may last longer than a measurement. It betrays itself by blocks that disagree by more
+than noise does; then another measurement may well see what only a tenth of this one saw, and the interval
+takes in all but the outer tenths of the samples.
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ _FEWEST_BLOCKS_OF_PAIRS = 4  # what lasts longer disturbs both of a pair
 _MOST_BLOCKS = 60
 _SCALES = 4
 _LAYOUT = 0.005
+_DISTURBED = 0.03  # of the median
+_OUTER = 10  # percent of the samples at either end
 _PORTIONS = 10  # of the resamples, to hold little at once
 _T_975 = {
     1: 12.706,
@@ -81,6 +87,9 @@ def median_interval(samples_ms: Sequence[float] | Samples) -> tuple[float, float
     samples = np.asarray(samples_ms, dtype=np.float64)
     median = float(np.median(samples))
     low, high = _offsets(samples)
+    if max(-low, high) > _DISTURBED * median:
+        least, most = np.percentile(samples, [_OUTER, 100 - _OUTER])
+        low, high = min(low, float(least) - median), max(high, float(most) - median)
     return median + low - _LAYOUT * median, median + high + _LAYOUT * median
 
 

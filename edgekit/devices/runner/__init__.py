@@ -5,7 +5,7 @@ package, which :mod:`edgekit.devices.archive` makes into the one file that is co
 machine runs that file too, so there is one protocol.
 
 Every artifact is loaded in a process of its own, so that peak memory is its own, and run until its time is
-steady. Then they take turns, A B A B, so that a drift of the machine cancels in their ratio, and every
+steady. Then they take turns, A B B A, so that a drift of the machine cancels in their ratio, and every
 sample is kept. One inference is what is timed: its input is set before, its output is not copied.
 
 The lines have an ``event`` each: ``start`` (the machine before), ``loading``, ``loaded``, ``warm``, ``turn``

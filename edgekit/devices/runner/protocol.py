@@ -1,12 +1,17 @@
-"""Warm-up until steady, then turns, A B A B, or one long run."""
+"""Warm-up until steady, then turns in rounds, or one long run.
+
+Every round has one turn of each file, in an order that is drawn, and reversed in the next round: A B, B A,
+B A, A B. So neither a drift nor a disturbance that keeps time with the rounds favours a file.
+"""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +70,10 @@ def _warm_up(worker: Worker, asked: int | None) -> tuple[int, bool]:
 
 
 def _take_turns(options: argparse.Namespace, workers: list[Worker], emit: Callable[..., None]) -> None:
+    orders = _orders(len(workers))
     while not all(_is_done(worker, options) for worker in workers):
-        for index, worker in enumerate(workers):
+        for index in next(orders):
+            worker = workers[index]
             left = options.num_runs - worker.count if options.num_runs else sys.maxsize
             most_runs = min(left, max(_TURN_RUNS, (options.num_runs or _MOST_RUNS) // _LEAST_TURNS))
             if most_runs == 0:
@@ -74,6 +81,15 @@ def _take_turns(options: argparse.Namespace, workers: list[Worker], emit: Callab
             if len(workers) > 1:
                 worker.ask(1, 0.0, 1)  # the others have had the caches
             emit(artifact=index, **_turn(worker, (most_runs, _TURN_S, _TURN_RUNS), options.cpus))
+
+
+def _orders(count: int) -> Iterator[list[int]]:
+    """Who comes after whom in each round, the same in every measurement."""
+    generator = random.Random(0)
+    while True:
+        order = generator.sample(range(count), count)
+        yield order
+        yield order[::-1]
 
 
 def _is_done(worker: Worker, options: argparse.Namespace) -> bool:
