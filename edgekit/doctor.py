@@ -44,7 +44,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "safetensors",
     ),
     "openvino": ("openvino",),
-    "report": ("altair", "jinja2", "vl-convert-python"),
+    "report": ("jinja2", "vl-convert-python"),
     "dask": ("distributed",),
     "microcontrollers": ("tflite-micro",),
     "ethos-u": ("ethos-u-vela",),

@@ -45,7 +45,7 @@ def test_a_folder_with_no_image_left_to_judge_is_refused(tmp_path: Path) -> None
 
 
 def test_the_command_prints_a_table_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("altair", reason="drawing needs the extra 'report'")
+    pytest.importorskip("vl_convert", reason="drawing needs the extra 'report'")
     model, images = save_onnx(tmp_path / "plain.onnx"), save_images(tmp_path / "images", range(6))
     picture = tmp_path / "curve.svg"
     code = main(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from itertools import islice
 
+from edgekit.measure.record import Environment
 from edgekit.report.document import Cell, Column, Figure, Section, Table
 from edgekit.report.runs import Run
-from edgekit.report.tables import measurements_table, number, text
+from edgekit.report.tables import measurements_table, number
 
 __all__ = ["environment_section", "measurements_section"]
 
@@ -37,31 +39,17 @@ def environment_section(runs: Sequence[Run]) -> Section:
         Column("clock MHz"),
         Column("load"),
     )
-    rows: dict[tuple[object, ...], tuple[Cell, ...]] = {}
-    for run in runs:
-        one = run.record.environment
-        key = (one.host, one.cpu, one.os, one.python, one.edgekit)
-        rows.setdefault(
-            key,
-            (
-                text(one.host or "unknown"),
-                text(one.cpu or "unknown"),
-                number(one.cores, str(one.cores)),
-                number(one.memory_bytes, f"{(one.memory_bytes or 0) / 1e9:.1f}"),
-                text(one.os or "unknown"),
-                text(one.python or "unknown"),
-                text(one.edgekit or "unknown"),
-                text(_between(one.clock_mhz)),
-                text(_between(one.load)),
-            ),
-        )
-    commands = list(
-        dict.fromkeys(shlex.join(one.command) for run in runs for one in run.records if one.command)
-    )
+    machines = {
+        (one.host, one.cpu, one.os, one.python, one.edgekit): one
+        for one in (run.record.environment for run in reversed(runs))
+    }
+    rows = tuple(map(_machine, reversed(machines.values())))
+    given = dict.fromkeys(one.command for run in runs for one in run.records if one.command)
+    commands = tuple(shlex.join(one) for one in islice(given, _MOST_COMMANDS))
     notes = list(dict.fromkeys(sentence for run in runs for sentence in run.warnings))
-    if len(commands) > _MOST_COMMANDS:
-        notes.append(f"{len(commands) - _MOST_COMMANDS:,} more commands are in the records.")
-    table = Table("environment-table", "Machines", columns, tuple(rows.values()))
+    if len(given) > len(commands):
+        notes.append(f"{len(given) - len(commands):,} more commands are in the records.")
+    table = Table("environment-table", "Machines", columns, rows)
     figure = Figure("environment-all", "Machines", "As each was at its first measurement.", None, table)
     return Section(
         "environment",
@@ -69,7 +57,21 @@ def environment_section(runs: Sequence[Run]) -> Section:
         ("These commands repeat the measurements.",) if commands else (),
         (figure,),
         tuple(notes),
-        tuple(commands[:_MOST_COMMANDS]),
+        commands,
+    )
+
+
+def _machine(one: Environment) -> tuple[Cell, ...]:
+    return (
+        one.host or "unknown",
+        one.cpu or "unknown",
+        number(one.cores, str(one.cores)),
+        number(one.memory_bytes, f"{(one.memory_bytes or 0) / 1e9:.1f}"),
+        one.os or "unknown",
+        one.python or "unknown",
+        one.edgekit or "unknown",
+        _between(one.clock_mhz),
+        _between(one.load),
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from edgekit.report.closing_sections import environment_section, measurements_section
-from edgekit.report.document import Document, Figure, Section
+from edgekit.report.document import Document, Section
 from edgekit.report.network_sections import layers_section, operators_section
 from edgekit.report.pareto import accuracy_figures
 from edgekit.report.runs import LayerCost, Published, Run, by_place
@@ -22,7 +22,6 @@ from edgekit.report.wording import counted, joined
 __all__ = ["Sources", "build", "summary"]
 
 _MOST_PLACES = 6
-_MOST_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -50,27 +49,8 @@ def build(runs: Sequence[Run], sources: Sources, *, title: str = "", max_drop: f
         title=title or "Which file to ship",
         summary=summary(runs),
         answers=tuple(answers(runs, max_drop)),
-        sections=tuple(_capped(one) for one in sections if one.figures),
+        sections=tuple(one for one in sections if one.figures),
         notes=_common_notes(runs),
-    )
-
-
-def _capped(section: Section) -> Section:
-    """``section`` with tables behind charts no longer than a reader scrolls; the last table has every row."""
-    return replace(section, figures=tuple(map(_capped_figure, section.figures)))
-
-
-def _capped_figure(figure: Figure) -> Figure:
-    table = figure.table
-    if figure.chart is None or table is None or len(table.rows) <= _MOST_ROWS:
-        return figure
-    remark = (
-        f"The table has the first {_MOST_ROWS:,} of {len(table.rows):,} rows; “Every measurement” has all."
-    )
-    return replace(
-        figure,
-        table=replace(table, rows=table.rows[:_MOST_ROWS]),
-        remarks=(*(text.replace("; the table has all", "") for text in figure.remarks), remark),
     )
 
 

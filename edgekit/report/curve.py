@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgekit.report import drawing, theme
+from edgekit.report.vega import Spec, colored, field, layer, log_scale, tooltips
 
 __all__ = ["CountPoint", "draw"]
 
@@ -30,29 +30,21 @@ def draw(path: Path, points: Sequence[CountPoint], *, title: str) -> None:
     """
     drawing.check_suffix(path)
     data = {"points": [vars(point) for point in points]}
-    drawing.draw(path, drawing.specification(_chart(points, title), data, theme.LIGHT))
-
-
-def _chart(points: Sequence[CountPoint], title: str) -> Any:
-    altair = drawing.altair()
     colors = theme.series(theme.LIGHT, [point.source for point in points])
-    base = altair.Chart(altair.NamedData("points")).encode(
-        x=altair.X("images:Q", title="calibration images", scale=altair.Scale(type="log", nice=False)),
-        color=altair.Color(
-            "source:N",
-            title="images are",
-            scale=altair.Scale(domain=list(colors), range=list(colors.values())),
-        ),
-        tooltip=["source:N", "images:Q", "sqnr_db:Q", "agreement:Q"],
-    )
+    common = {
+        "x": field("images:Q", title="calibration images", scale=log_scale()),
+        "color": colored("source", colors),
+        "tooltip": tooltips("source:N", "images:Q", "sqnr_db:Q", "agreement:Q"),
+    }
     rows = [
-        _lines(altair, base, "sqnr_db", "SQNR of the logits, dB"),
-        _lines(altair, base, "agreement", "agreement with fp32, %"),
+        _lines(common, "sqnr_db", "SQNR of the logits, dB"),
+        _lines(common, "agreement", "agreement with fp32, %"),
     ]
-    return altair.vconcat(*rows).properties(title=title)
+    chart = {"vconcat": rows, "title": title}
+    drawing.draw(path, drawing.specification(chart, data, theme.LIGHT, colors))
 
 
-def _lines(altair: Any, base: Any, field: str, title: str) -> Any:
-    y = altair.Y(f"{field}:Q", title=title, scale=altair.Scale(zero=False))
-    layered = altair.layer(base.mark_line().encode(y=y), base.mark_circle(size=30).encode(y=y))
-    return layered.properties(width=480, height=200)
+def _lines(common: Spec, name: str, title: str) -> Spec:
+    y = {"y": field(f"{name}:Q", title=title, scale={"zero": False})}
+    layers = [layer("points", "line", [common, y]), layer("points", "circle", [common, y], size=30)]
+    return {"layer": layers, "width": 480, "height": 200}

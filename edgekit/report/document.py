@@ -4,17 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-__all__ = ["Answer", "Cell", "Column", "Document", "Figure", "Section", "Table"]
+__all__ = [
+    "MOST_ROWS",
+    "Answer",
+    "Bar",
+    "Cell",
+    "Column",
+    "Document",
+    "Figure",
+    "Number",
+    "Section",
+    "Table",
+    "shown",
+]
+
+MOST_ROWS = 1000
+"""Rows of a table behind a chart; one table has all."""
 
 
-class Cell(NamedTuple):
-    """What a cell shows; ``value`` is what it sorts by, ``share`` the length of a bar from 0 to 1."""
+class Number(NamedTuple):
+    """A number as it is written, and as it sorts; one that is not known comes last."""
 
     text: str
-    value: float | str | None = None
-    share: float | None = None
+    value: float | None
+
+
+class Bar(NamedTuple):
+    """A number with a bar; ``share`` is its length from 0 to 1."""
+
+    text: str
+    value: float | None
+    share: float
+
+
+Cell: TypeAlias = str | Number | Bar
+"""A text sorts as it is shown."""
+
+
+def shown(cell: Cell) -> str:
+    """What a cell shows."""
+    return cell if isinstance(cell, str) else cell.text
 
 
 class Column(NamedTuple):

@@ -10,22 +10,15 @@ from typing import Any
 from edgekit.errors import InputError, MissingExtraError
 from edgekit.files import write_atomically
 from edgekit.report import theme
+from edgekit.report.vega import Spec
 
-__all__ = ["SUFFIXES", "Rows", "altair", "check_suffix", "draw", "specification", "vl_convert"]
+__all__ = ["SUFFIXES", "Rows", "check_suffix", "draw", "specification", "vl_convert"]
 
 SUFFIXES = (".svg", ".png", ".html")
 Rows = Sequence[Mapping[str, object]]
 
 _PIXELS_PER_POINT = 2
-
-
-def altair() -> Any:
-    """The drawing library, imported when something is drawn. Raises MissingExtraError."""
-    try:
-        import altair
-    except ImportError as exc:
-        raise MissingExtraError("altair", "report", "drawing") from exc
-    return altair
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 
 
 def vl_convert() -> Any:
@@ -44,19 +37,22 @@ def check_suffix(path: Path) -> None:
 
 
 def specification(
-    chart: Any, data: Mapping[str, Rows], palette: theme.Palette, labels: Iterable[str] = ()
-) -> dict[str, Any]:
-    """The Vega-Lite object of an Altair chart whose named data sets are ``data``.
+    chart: Spec, data: Mapping[str, Rows], palette: theme.Palette, labels: Iterable[str] = ()
+) -> Spec:
+    """A Vega-Lite object by itself: ``chart`` with its named data sets and the look that all share.
 
-    ``labels`` are those of its legend, which decide how many stand side by side. The rows stay outside the
-    chart while it is built, since checking each against a schema takes longer than drawing them.
+    ``labels`` are those of its legend, which decide how many stand side by side.
     """
-    spec: dict[str, Any] = chart.to_dict()
-    spec["datasets"] = {name: [dict(row) for row in rows] for name, rows in data.items()}
-    spec["config"] = theme.config(palette, labels)
-    if spec.get("width") == "container":
-        spec["autosize"] = {"type": "fit-x", "contains": "padding"}
-    return spec
+    fitted = (
+        {"autosize": {"type": "fit-x", "contains": "padding"}} if chart.get("width") == "container" else {}
+    )
+    return {
+        "$schema": _SCHEMA,
+        **chart,
+        **fitted,
+        "datasets": {name: [dict(row) for row in rows] for name, rows in data.items()},
+        "config": theme.config(palette, labels),
+    }
 
 
 def draw(path: Path, spec: Mapping[str, Any]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgekit.report import drawing, theme
+from edgekit.report.vega import Spec, colored, field, layer, log_scale, tooltips
 
 __all__ = ["FrontPoint", "draw"]
 
@@ -31,31 +31,25 @@ def draw(path: Path, points: Sequence[FrontPoint], *, cost_title: str, budget: f
     """
     drawing.check_suffix(path)
     data = {"points": [vars(point) for point in points], "budget": [{"cost": budget}]}
-    chart = _chart(points, cost_title, title)
-    drawing.draw(path, drawing.specification(chart, data, theme.LIGHT))
-
-
-def _chart(points: Sequence[FrontPoint], cost_title: str, title: str) -> Any:
-    altair = drawing.altair()
     colors = theme.series(theme.LIGHT, sorted({point.family for point in points}))
-    cost = altair.X(
-        "cost:Q", title=cost_title, scale=altair.Scale(type="log", nice=False), axis=altair.Axis(format="~s")
-    )
-    top1 = altair.Y("top1:Q", title="predicted top-1, %", scale=altair.Scale(zero=False))
-    base = altair.Chart(altair.NamedData("points"))
-    dots = base.mark_circle(size=26).encode(
-        x=cost,
-        y=top1,
-        color=altair.Color(
-            "family:N", title=None, scale=altair.Scale(domain=list(colors), range=list(colors.values()))
-        ),
-        opacity=altair.condition("datum.is_front", altair.value(1.0), altair.value(0.28)),
-        tooltip=["label:N", "cost:Q", "top1:Q"],
-    )
-    front = (
-        base.transform_filter("datum.is_front")
-        .mark_line(interpolate="step-after", color=theme.LIGHT.muted, strokeWidth=1)
-        .encode(x=cost, y=top1)
-    )
-    limit = altair.Chart(altair.NamedData("budget")).mark_rule(strokeDash=[4, 3]).encode(x="cost:Q")
-    return altair.layer(front, dots, limit).properties(width=640, height=400, title=title)
+    chart = _chart(colors, cost_title, title)
+    drawing.draw(path, drawing.specification(chart, data, theme.LIGHT, colors))
+
+
+def _chart(colors: Mapping[str, str], cost_title: str, title: str) -> Spec:
+    place = {
+        "x": field("cost:Q", title=cost_title, scale=log_scale(), axis={"format": "~s"}),
+        "y": field("top1:Q", title="predicted top-1, %", scale={"zero": False}),
+    }
+    dots = {
+        "color": colored("family", colors),
+        "opacity": {"condition": {"test": "datum.is_front", "value": 1.0}, "value": 0.28},
+        "tooltip": tooltips("label:N", "cost:Q", "top1:Q"),
+    }
+    line = layer("points", "line", [place], interpolate="step-after", color=theme.LIGHT.muted, strokeWidth=1)
+    layers = [
+        {"transform": [{"filter": "datum.is_front"}], **line},
+        layer("points", "circle", [place, dots], size=26),
+        layer("budget", "rule", [{"x": field("cost:Q")}], strokeDash=[4, 3]),
+    ]
+    return {"layer": layers, "width": 640, "height": 400, "title": title}

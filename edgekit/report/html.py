@@ -20,7 +20,7 @@ from edgekit import __version__
 from edgekit.errors import MissingExtraError
 from edgekit.files import write_atomically
 from edgekit.report import theme
-from edgekit.report.document import Cell, Document, Figure, Table
+from edgekit.report.document import Document, Figure, Table, shown
 from edgekit.report.drawing import vl_convert
 from edgekit.report.wording import counted
 from edgekit.resources import cache_folder
@@ -45,7 +45,7 @@ def render(document: Document) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["bound"] = _bound
+    environment.filters |= {"bound": _bound, "shown": shown}
     figures = [figure for section in document.sections for figure in section.figures]
     library, script = _library(), _read("report.js")
     return environment.get_template("report.html.jinja").render(
@@ -58,7 +58,7 @@ def render(document: Document) -> str:
         charts=Markup(_json({one.key: _chart(one) for one in figures if one.chart})),
         tables=Markup(_json({one.key: _rows(one) for one in (figure.table for figure in figures) if one})),
         first_rows=FIRST_ROWS,
-        shown=_shown,
+        rows_shown=_rows_shown,
     )
 
 
@@ -110,12 +110,8 @@ def _rows(table: Table) -> Mapping[str, Any]:
     return {
         "first": FIRST_ROWS,
         "numbers": [column.is_number for column in table.columns],
-        "rows": [[_cell(cell) for cell in row] for row in table.rows],
+        "rows": table.rows,
     }
-
-
-def _cell(cell: Cell) -> tuple[object, ...]:
-    return cell.text, cell.value, cell.share
 
 
 def _bound(sentence: str) -> str:
@@ -123,6 +119,6 @@ def _bound(sentence: str) -> str:
     return _UNIT.sub("\u00a0\\1", sentence)
 
 
-def _shown(table: Table) -> str:
+def _rows_shown(table: Table) -> str:
     number = len(table.rows)
     return counted(number, "row") if number <= FIRST_ROWS else f"{FIRST_ROWS} of {counted(number, 'row')}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from edgekit.report.document import Cell, Column, Table
+from edgekit.report.document import Bar, Cell, Column, Table
 from edgekit.report.runs import LayerCost, Run
-from edgekit.report.tables import number, text
+from edgekit.report.tables import number
 from edgekit.report.wording import kilobytes, millions, milliseconds
 
 __all__ = ["LAYER_MEASURES", "LayerRow", "layer_rows", "layers_table", "measures_of"]
@@ -35,7 +35,7 @@ def layers_table(key: str, rows: Sequence[LayerRow]) -> Table:
     }
     columns = (Column("layer"), Column("operator"), *(Column(name, True) for name in known))
     body = tuple(
-        (text(row["layer"]), text(row["op"]), *(_bar(name, row.get(name), most[name]) for name in known))
+        (str(row["layer"]), str(row["op"]), *(_bar(name, row.get(name), most[name]) for name in known))
         for row in rows
     )
     return Table(key, "Layer by layer", columns, body)
@@ -61,7 +61,7 @@ def _bar(name: str, value: float | str | None, most: float) -> Cell:
     share = (
         max(0.0, 1 - value / _NO_ERROR_DB) if name.startswith("error") else (value / most if most else 0.0)
     )
-    return Cell(written, value, min(share, 1.0))
+    return Bar(written, value, min(share, 1.0))
 
 
 def layer_rows(run: Run, costs: Sequence[LayerCost]) -> list[LayerRow]:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgekit.report import drawing, theme
+from edgekit.report.vega import Spec, colored, field, layer, tooltips
 
 __all__ = ["LayerPoint", "draw"]
 
@@ -38,7 +38,7 @@ def draw(path: Path, layers: Sequence[LayerPoint], *, title: str) -> None:
     """
     drawing.check_suffix(path)
     data = {"errors": _values(layers)}
-    drawing.draw(path, drawing.specification(_chart(layers, title), data, theme.LIGHT))
+    drawing.draw(path, drawing.specification(_chart(layers, title), data, theme.LIGHT, _SERIES))
 
 
 def _values(layers: Sequence[LayerPoint]) -> drawing.Rows:
@@ -50,21 +50,17 @@ def _values(layers: Sequence[LayerPoint]) -> drawing.Rows:
     ]
 
 
-def _chart(layers: Sequence[LayerPoint], title: str) -> Any:
-    altair = drawing.altair()
-    colors = theme.series(theme.LIGHT, _SERIES)
-    order = [layer.name for layer in layers]
-    base = altair.Chart(altair.NamedData("errors")).encode(
-        x=altair.X("layer:N", title=None, sort=order, axis=altair.Axis(labelAngle=-90, labelLimit=200)),
-        y=altair.Y("sqnr_db:Q", title="signal to quantization noise, dB", scale=altair.Scale(zero=False)),
-        color=altair.Color(
-            "error:N",
-            title="error of",
-            scale=altair.Scale(domain=list(colors), range=list(colors.values())),
-        ),
-        tooltip=["layer:N", "error:N", "sqnr_db:Q"],
-    )
+def _chart(layers: Sequence[LayerPoint], title: str) -> Spec:
+    axis = {"labelAngle": -90, "labelLimit": 200}
+    encoding = {
+        "x": field("layer:N", title=None, sort=[one.name for one in layers], axis=axis),
+        "y": field("sqnr_db:Q", title="signal to quantization noise, dB", scale={"zero": False}),
+        "color": colored("error", theme.series(theme.LIGHT, _SERIES)),
+        "tooltip": tooltips("layer:N", "error:N", "sqnr_db:Q"),
+    }
+    marks = [
+        layer("errors", "line", [encoding], strokeWidth=1),
+        layer("errors", "circle", [encoding], size=18),
+    ]
     width = max(320, _WIDTH_OF_LAYER * len(layers))
-    return altair.layer(base.mark_line(strokeWidth=1), base.mark_circle(size=18)).properties(
-        width=width, height=320, title=title
-    )
+    return {"layer": marks, "width": width, "height": 320, "title": title}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edgekit.report import charts, theme
-from edgekit.report.document import Cell, Column, Figure, Section, Table
+from edgekit.report.document import Bar, Column, Figure, Section, Table
 from edgekit.report.layer_rows import layer_rows, layers_table, measures_of
 from edgekit.report.operators import OperatorPoint, operators_chart, roofline_chart
 from edgekit.report.runs import LayerCost, Run
-from edgekit.report.tables import number, text
+from edgekit.report.tables import number
 from edgekit.report.wording import counted, joined, milliseconds
 
 __all__ = ["layers_section", "operators_section"]
@@ -104,9 +104,9 @@ def _operators_table(key: str, points: Sequence[OperatorPoint]) -> Table:
     most = max((one.ms for one in points), default=0.0) or 1.0
     rows = tuple(
         (
-            text(one.name),
-            text(one.op),
-            Cell(milliseconds(one.ms), one.ms, one.ms / most),
+            one.name,
+            one.op,
+            Bar(milliseconds(one.ms), one.ms, one.ms / most),
             number(100 * one.share, f"{100 * one.share:.1f}"),
             number(one.gmacs_per_s, f"{one.gmacs_per_s or 0:.1f}"),
             number(one.intensity, f"{one.intensity or 0:.1f}"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgekit.errors import InputError
 from edgekit.report import drawing, theme
+from edgekit.report.vega import Spec, colored, field, layer, log_scale, tooltips
 
 __all__ = ["OperatorPoint", "draw", "operators_chart", "roofline_chart"]
 
@@ -72,7 +72,7 @@ def roofline_chart(
     palette: theme.Palette = theme.LIGHT,
     width: int | str = 640,
     title: str = "",
-) -> dict[str, Any] | None:
+) -> Spec | None:
     """The roofline as a Vega-Lite object; None when no operator has multiply-adds and bytes.
 
     Under the slope memory limits an operator, under the flat roof arithmetic does. Areas are times.
@@ -84,7 +84,6 @@ def roofline_chart(
     ]
     if not placed:
         return None
-    altair = drawing.altair()
     intensities = [intensity for _, intensity, _ in placed]
     ridge = peak_gmacs_per_s / bandwidth_gb_per_s
     ends = (min(*intensities, ridge) / _MARGIN, max(*intensities, ridge) * _MARGIN)
@@ -104,37 +103,31 @@ def roofline_chart(
         for point, intensity, speed in placed
     ]
     colors = theme.series(palette, sorted({point.op for point, _, _ in placed}))
-    x = altair.X(
-        "intensity:Q",
-        title="multiply-adds for each byte moved",
-        scale=altair.Scale(type="log", domain=list(ends), nice=False),
-        axis=altair.Axis(format="~g", tickCount=6),
-    )
-    y = altair.Y(
-        "gmacs_per_s:Q",
-        title="10⁹ multiply-adds a second",
-        scale=altair.Scale(type="log"),
-        axis=altair.Axis(format="~g", values=[10.0**power for power in range(-6, 9)]),
-    )
-    line = (
-        altair.Chart(altair.NamedData("roof"))
-        .mark_line(color=palette.muted, strokeWidth=1.5)
-        .encode(x=x, y=y)
-    )
-    dots = (
-        altair.Chart(altair.NamedData("operators"))
-        .mark_circle(opacity=0.65)
-        .encode(
-            x=x,
-            y=y,
-            size=altair.Size("ms:Q", legend=None, scale=altair.Scale(range=[14, 420])),
-            color=altair.Color(
-                "op:N", title=None, scale=altair.Scale(domain=list(colors), range=list(colors.values()))
-            ),
-            tooltip=["operator:N", "op:N", "ms:Q", "gmacs_per_s:Q", "intensity:Q"],
-        )
-    )
-    chart = altair.layer(line, dots).properties(width=width, height=340, title=title)
+    powers = [10.0**power for power in range(-6, 9)]
+    place = {
+        "x": field(
+            "intensity:Q",
+            title="multiply-adds for each byte moved",
+            scale=log_scale(domain=list(ends)),
+            axis={"format": "~g", "tickCount": 6},
+        ),
+        "y": field(
+            "gmacs_per_s:Q",
+            title="10⁹ multiply-adds a second",
+            scale={"type": "log"},
+            axis={"format": "~g", "values": powers},
+        ),
+    }
+    dots = {
+        "size": field("ms:Q", legend=None, scale={"range": [14, 420]}),
+        "color": colored("op", colors),
+        "tooltip": tooltips("operator:N", "op:N", "ms:Q", "gmacs_per_s:Q", "intensity:Q"),
+    }
+    marks = [
+        layer("roof", "line", [place], color=palette.muted, strokeWidth=1.5),
+        layer("operators", "circle", [place, dots], opacity=0.65),
+    ]
+    chart = {"layer": marks, "width": width, "height": 340, "title": title}
     return drawing.specification(chart, {"roof": roof, "operators": rows}, palette, colors)
 
 
@@ -144,23 +137,17 @@ def operators_chart(
     palette: theme.Palette = theme.LIGHT,
     width: int | str = 640,
     title: str = "",
-) -> dict[str, Any]:
+) -> Spec:
     """Bars of the slowest operators, slowest first, as a Vega-Lite object."""
-    altair = drawing.altair()
     slowest = sorted(points, key=lambda point: -point.ms)[:_MOST_BARS]
     rows = [{"operator": one.name, "op": one.op, "ms": one.ms, "share": one.share} for one in slowest]
     colors = theme.series(palette, sorted({point.op for point in points}))
-    chart = (
-        altair.Chart(altair.NamedData("operators"))
-        .mark_bar(height=_BAR_HEIGHT - 6)
-        .encode(
-            x=altair.X("ms:Q", title="milliseconds of one inference"),
-            y=altair.Y("operator:N", title=None, sort=None),
-            color=altair.Color(
-                "op:N", title=None, scale=altair.Scale(domain=list(colors), range=list(colors.values()))
-            ),
-            tooltip=["operator:N", "op:N", "ms:Q", altair.Tooltip("share:Q", format=".1%")],
-        )
-        .properties(width=width, height=_BAR_HEIGHT * len(rows), title=title)
-    )
+    encoding = {
+        "x": field("ms:Q", title="milliseconds of one inference"),
+        "y": field("operator:N", title=None, sort=None),
+        "color": colored("op", colors),
+        "tooltip": [*tooltips("operator:N", "op:N", "ms:Q"), field("share:Q", format=".1%")],
+    }
+    bars = layer("operators", "bar", [encoding], height=_BAR_HEIGHT - 6)
+    chart = {**bars, "width": width, "height": _BAR_HEIGHT * len(rows), "title": title}
     return drawing.specification(chart, {"operators": rows}, palette, colors)

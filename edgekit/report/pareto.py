@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from edgekit.report import theme
 from edgekit.report.charts import accuracy_chart
-from edgekit.report.document import Cell, Column, Figure, Table
+from edgekit.report.document import MOST_ROWS, Cell, Column, Figure, Number, Table
 from edgekit.report.runs import Published, Run, Top1, by_place
-from edgekit.report.tables import number, text
+from edgekit.report.tables import cut_remarks, number
 from edgekit.report.verdict import place_title
 from edgekit.report.wording import joined, millions, milliseconds, percent
 
@@ -120,7 +120,7 @@ def _figure(
         Column("95 % CI"),
         Column("source"),
     )
-    rows = tuple(_cells(point, cost[2]) for point in points)
+    rows = tuple(_cells(point, cost[2]) for point in points[:MOST_ROWS])
     table = Table(f"{key}-table", f"{title}, number by number", columns, rows)
     return Figure(key, title, caption, chart, table, tuple(_notes(points)), tuple(_remarks(points)))
 
@@ -142,12 +142,12 @@ def _row(run: Run, top1: Top1, cost: float) -> dict[str, object]:
 def _cells(point: Point, write: Callable[[float], str]) -> tuple[Cell, ...]:
     run, top1, cost = point
     return (
-        text(run.label),
-        text(run.record.runtime),
+        run.label,
+        run.record.runtime,
         number(cost, write(cost)),
         number(top1.value, percent(top1.value)),
-        Cell(f"{top1.low:.1f} to {top1.high:.1f}" if top1.is_measured else "–", top1.low),
-        text(_source(run, top1)),
+        Number(f"{top1.low:.1f} to {top1.high:.1f}" if top1.is_measured else "–", top1.low),
+        _source(run, top1),
     )
 
 
@@ -171,6 +171,4 @@ def _remarks(points: Sequence[Point]) -> list[str]:
     if counts:
         images = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
         notes.append(f"Measured on {images} images; vertical lines are 95 % intervals.")
-    if len(points) > _MOST_POINTS:
-        notes.append(f"{_MOST_POINTS} of {len(points):,} points are drawn; the table has all.")
-    return notes
+    return notes + cut_remarks("first", _MOST_POINTS, len(points))

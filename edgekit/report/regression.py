@@ -8,9 +8,9 @@ from typing import NamedTuple
 from edgekit.report import charts, theme
 from edgekit.report.closing_sections import environment_section
 from edgekit.report.contents import summary
-from edgekit.report.document import Answer, Cell, Column, Document, Figure, Section, Table
+from edgekit.report.document import Answer, Cell, Column, Document, Figure, Number, Section, Table
 from edgekit.report.runs import Run
-from edgekit.report.tables import number, text
+from edgekit.report.tables import number
 from edgekit.report.verdict import place_title, speedup
 from edgekit.report.wording import counted, joined, megabytes, milliseconds, percent
 
@@ -161,12 +161,12 @@ def _table(pairs: Sequence[Pair]) -> Table:
 def _row(pair: Pair) -> tuple[Cell, ...]:
     interval = "–" if pair.low is None or pair.high is None else f"{pair.low:.2f} to {pair.high:.2f}"
     return (
-        text(pair.new.label),
-        text(pair.new.record.runtime),
-        text(pair.verdict),
+        pair.new.label,
+        pair.new.record.runtime,
+        pair.verdict,
         *(number(run.median_ms, milliseconds(run.median_ms or 0)) for run in (pair.old, pair.new)),
         number(pair.slower, f"{pair.slower or 0:.3f}"),
-        Cell(interval, pair.low),
+        Number(interval, pair.low),
         *(number(run.record.size_bytes, megabytes(run.record.size_bytes)) for run in (pair.old, pair.new)),
         *(_top1(run) for run in (pair.old, pair.new)),
     )

@@ -116,7 +116,7 @@ class Run:
     def median_ms(self) -> float | None:
         return self.latency.latency_ms.median if self.latency else None
 
-    @property
+    @cached_property
     def top1(self) -> Top1 | None:
         """What was measured, unless the weights are random; else what was published of the network."""
         measured = self.accuracy

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from edgekit.measure.record import AccuracyRecord, AnyRecord, LatencyRecord
-from edgekit.report.document import Answer, Document, Section, Table
+from edgekit.report.document import Answer, Document, Section, Table, shown
 
 __all__ = ["csv_lines", "json_text", "markdown"]
 
@@ -100,7 +100,7 @@ def _table(table: Table) -> str:
     lines = [
         "| " + " | ".join(_escaped(column.title) for column in table.columns) + " |",
         "|" + "|".join("---:" if column.is_number else "---" for column in table.columns) + "|",
-        *("| " + " | ".join(_escaped(cell.text) for cell in row) + " |" for row in table.rows[:_MOST_ROWS]),
+        *("| " + " | ".join(_escaped(shown(cell)) for cell in row) + " |" for row in table.rows[:_MOST_ROWS]),
     ]
     left = len(table.rows) - _MOST_ROWS
     return "\n".join(lines) + (f"\n\n{left:,} more rows are in the records." if left > 0 else "")

@@ -73,7 +73,7 @@ def config(palette: Palette, labels: Iterable[str] = ()) -> dict[str, Any]:
     """
     entry = _SYMBOL_PIXELS + _LETTER_PIXELS * max(map(len, labels), default=0)
     return {
-        "background": None if palette is PAGE else palette.paper,
+        "background": "transparent" if palette is PAGE else palette.paper,
         "font": _SANS,
         "padding": 6,
         "view": {"stroke": None},

@@ -7,9 +7,9 @@ from statistics import quantiles
 
 from edgekit.measure.record import LatencyRecord
 from edgekit.report import charts, theme
-from edgekit.report.document import Cell, Column, Figure, Section, Table
+from edgekit.report.document import MOST_ROWS, Cell, Column, Figure, Section, Table
 from edgekit.report.runs import Run, by_place
-from edgekit.report.tables import number, pairs_with_fp32, speedup_table, text
+from edgekit.report.tables import cut_remarks, number, pairs_with_fp32, speedup_table
 from edgekit.report.verdict import place_title, speedup
 from edgekit.report.wording import counted, joined, megabytes, milliseconds
 
@@ -57,8 +57,7 @@ def _distribution(index: int, here: Sequence[Run]) -> Figure:
     remarks = []
     if len(samples) < total:
         remarks.append(f"{len(samples):,} of {total:,} samples are drawn, evenly spread; the bars count all.")
-    if len(shown) < len(ranked):
-        remarks.append(f"The fastest {len(shown)} of {len(ranked):,} are drawn; the table has all.")
+    remarks += cut_remarks("fastest", _MOST_BARS, len(ranked))
     table = Table(
         f"latency-{index}-table",
         "Latency, number by number",
@@ -71,7 +70,7 @@ def _distribution(index: int, here: Sequence[Run]) -> Figure:
             Column("mean ms", True),
             Column("samples", True),
         ),
-        tuple(_latency_row(run, names[id(run)]) for run in ranked),
+        tuple(_latency_row(run, names[id(run)]) for run in ranked[:MOST_ROWS]),
     )
     chart = charts.distribution_chart(rows, samples, palette=theme.PAGE)
     caption = f"{place_title(here[0].place)}, fastest first."
@@ -92,7 +91,7 @@ def _latency_row(run: Run, name: str) -> tuple[Cell, ...]:
     values = (one.median, *one.ci95, one.p90, one.mean)
     count = len(run.latency.samples_ms)
     return (
-        text(name),
+        name,
         *(number(value, milliseconds(value)) for value in values),
         number(count, f"{count:,}"),
     )
@@ -126,6 +125,7 @@ def precision_section(runs: Sequence[Run]) -> Section:
                 charts.speedup_chart(rows, palette=theme.PAGE),
                 speedup_table(f"precision-{index}-table", own),
                 tuple(notes if slower else ()),
+                tuple(cut_remarks("first", _MOST_BARS, len(own))),
             )
         )
     return Section("precision", "What quantization gains", figures=tuple(figures))
@@ -136,7 +136,7 @@ def memory_section(runs: Sequence[Run]) -> Section:
     names = _names(timed)
     rows: list[dict[str, object]] = []
     body: list[tuple[Cell, ...]] = []
-    for run in timed:
+    for run in timed[:MOST_ROWS]:
         assert run.latency is not None
         sizes = {
             "file": run.record.size_bytes,
@@ -147,13 +147,14 @@ def memory_section(runs: Sequence[Run]) -> Section:
         if len(body) < _MOST_BARS:
             rows += [{"file": names[id(run)], "what": what, "mb": size / 1e6} for what, size in known.items()]
         cells = (number(size, megabytes(size or 0)) for size in sizes.values())
-        body.append((text(names[id(run)]), *cells))
+        body.append((names[id(run)], *cells))
     if not rows:
         return Section("memory", "Memory")
     columns = (Column("file"), Column("file MB", True), Column("peak MB", True), Column("arena MB", True))
-    remarks = ["Peak memory is the whole process with its runtime."]
-    if len(timed) > _MOST_BARS:
-        remarks.append(f"The smallest {_MOST_BARS} of {len(timed):,} are drawn; the table has all.")
+    remarks = [
+        "Peak memory is the whole process with its runtime.",
+        *cut_remarks("smallest", _MOST_BARS, len(timed)),
+    ]
     chart = charts.memory_chart(rows, palette=theme.PAGE)
     table = Table("memory-table", "Memory, number by number", columns, tuple(body))
     return Section(
@@ -176,7 +177,7 @@ def sustained_section(runs: Sequence[Run]) -> Section:
         first, last = turns[0][1], turns[-1][1]
         body.append(
             (
-                text(names[id(run)]),
+                names[id(run)],
                 number(turns[-1][0], f"{turns[-1][0]:.0f}"),
                 number(first, milliseconds(first)),
                 number(last, milliseconds(last)),

@@ -50,7 +50,7 @@ def test_layers_in_the_networks_order(run: Run, folder: Path) -> None:
 
 
 def test_layers_as_json_and_as_a_picture(run: Run, folder: Path, tmp_path: Path) -> None:
-    pytest.importorskip("altair", reason="drawing needs the extra 'report'")
+    pytest.importorskip("vl_convert", reason="drawing needs the extra 'report'")
     done = run(
         "compare",
         *(folder / "plain.onnx", folder / "plain_int8.onnx"),

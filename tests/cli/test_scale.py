@@ -116,7 +116,7 @@ def test_no_file_is_left_when_nothing_meets_the_budgets(run: Run, tmp_path: Path
 
 
 def test_the_front_is_drawn(run: Run, tmp_path: Path) -> None:
-    pytest.importorskip("altair", reason="drawing needs the extra 'report'")
+    pytest.importorskip("vl_convert", reason="drawing needs the extra 'report'")
     path = tmp_path / "front.svg"
     assert run("scale", "--budget", "100MFLOPs", "--family", "mobilenet_v2", "--plot", path).code == 0
     text = path.read_text(encoding="utf-8")

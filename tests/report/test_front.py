@@ -23,7 +23,7 @@ def drawn(path: Path) -> bytes:
 
 
 def test_it_shows_families_axes_and_title(tmp_path: Path) -> None:
-    pytest.importorskip("altair", reason="drawing needs the extra 'report'")
+    pytest.importorskip("vl_convert", reason="drawing needs the extra 'report'")
     text = drawn(tmp_path / "front.svg").decode()
     for word in ("mobilenet_v1", "mobilenet_v2", "multiply-adds", "predicted top-1", "320MFLOPs"):
         assert word in text
@@ -31,7 +31,7 @@ def test_it_shows_families_axes_and_title(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("suffix", "start"), [("png", b"\x89PNG"), ("html", b"<!DOCTYPE html>")])
 def test_other_formats(suffix: str, start: bytes, tmp_path: Path) -> None:
-    pytest.importorskip("altair", reason="drawing needs the extra 'report'")
+    pytest.importorskip("vl_convert", reason="drawing needs the extra 'report'")
     assert drawn(tmp_path / f"front.{suffix}").lstrip().startswith(start)
 
 
@@ -41,8 +41,8 @@ def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "altair", None)
-    with pytest.raises(MissingExtraError, match="needs the package altair") as caught:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    with pytest.raises(MissingExtraError, match="needs the package vl-convert-python") as caught:
         drawn(tmp_path / "front.svg")
     assert "edgekit[report]" in caught.value.hint
     assert not list(tmp_path.iterdir())

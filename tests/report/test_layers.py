@@ -18,7 +18,7 @@ POINTS = [
 
 
 def test_it_names_layers_and_errors(tmp_path: Path) -> None:
-    pytest.importorskip("altair", reason="drawing needs the extra 'report'")
+    pytest.importorskip("vl_convert", reason="drawing needs the extra 'report'")
     draw(tmp_path / "layers.svg", POINTS, title="int8 against fp32")
     text = (tmp_path / "layers.svg").read_text(encoding="utf-8")
     for word in ("stem.conv", "blocks.0.add", "logits", "weights alone", "int8 against fp32", "dB"):

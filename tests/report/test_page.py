@@ -91,7 +91,7 @@ def test_numbers_are_those_of_the_records(page_path: Path, visit: Open) -> None:
         assert top1 is not None
         assert float(row[11]) == pytest.approx(top1, abs=0.006)
     exact = page.evaluate("JSON.parse(document.getElementById('tables').textContent).measurements.rows")
-    assert {row[0][0]: row[6][1] for row in exact} == {name: one.median for name, one in medians.items()}
+    assert {row[0]: row[6][1] for row in exact} == {name: one.median for name, one in medians.items()}
     drawn = page.evaluate(
         "JSON.parse(document.getElementById('charts').textContent)['latency-0'].datasets.rows"
     )

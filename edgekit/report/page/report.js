@@ -47,16 +47,21 @@
     all.forEach(draw);
   });
 
-  function cell(value, isNumber, isHead) {
+  // A cell is a text, or how a number is written, the number, and perhaps the length of its bar.
+  const text = (cell) => (typeof cell === "string" ? cell : cell[0]);
+  const key = (cell) => (typeof cell === "string" ? cell : cell[1]);
+  const collator = new Intl.Collator("en", { numeric: true });
+
+  function tableCell(cell, isNumber, isHead) {
     const element = document.createElement(isHead ? "th" : "td");
     if (isHead) element.scope = "row";
     if (isNumber) element.className = "number";
-    element.textContent = value[0];
-    if (value[2] !== null) {
+    element.textContent = text(cell);
+    if (typeof cell !== "string" && cell.length > 2) {
       element.classList.add("barred");
       const bar = document.createElement("span");
       bar.className = "bar";
-      bar.style.width = `${(100 * value[2]).toFixed(1)}%`;
+      bar.style.width = `${(100 * cell[2]).toFixed(1)}%`;
       element.append(bar);
     }
     return element;
@@ -65,10 +70,10 @@
   // Rows without a value come last whichever way a column is sorted.
   function ordered(rows, column, sign) {
     return [...rows].sort((a, b) => {
-      const [first, second] = [a[column][1], b[column][1]];
+      const [first, second] = [key(a[column]), key(b[column])];
       if (first === null || second === null) return (first === null) - (second === null);
       return sign * (typeof first === "number" && typeof second === "number"
-        ? first - second : String(first).localeCompare(String(second), undefined, { numeric: true }));
+        ? first - second : collator.compare(first, second));
     });
   }
 
@@ -83,14 +88,14 @@
       const words = state.needle.toLowerCase().split(/\s+/).filter(Boolean);
       const found = words.length
         ? state.rows.filter((row) => {
-            const text = row.map((value) => value[0]).join(" ").toLowerCase();
-            return words.every((word) => text.includes(word));
+            const line = row.map(text).join(" ").toLowerCase();
+            return words.every((word) => line.includes(word));
           })
         : state.rows;
       const shown = found.slice(0, state.shown);
       body.replaceChildren(...shown.map((row) => {
         const line = document.createElement("tr");
-        line.append(...row.map((value, index) => cell(value, table.numbers[index], index === 0)));
+        line.append(...row.map((cell, index) => tableCell(cell, table.numbers[index], index === 0)));
         return line;
       }));
       more.hidden = shown.length === found.length;
