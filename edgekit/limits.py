@@ -16,6 +16,7 @@ from edgekit.micro.arena import plan_arena
 from edgekit.micro.operators import operators_of
 from edgekit.options import Format, Precision
 from edgekit.runtimes.base import readable_file
+from edgekit.runtimes.gpu_kernels import wrong_operators
 from edgekit.runtimes.tflite_file import read
 from edgekit.target import Target
 
@@ -29,6 +30,7 @@ class Facts:
     ``operators`` are those of the file with the highest version of each. ``activation_bytes`` are alive at
     once in the file's order of operators, ``peak_operator`` says where; ``arena_bytes`` adds what TensorFlow
     Lite Micro keeps. ``runtime_version`` is the oldest runtime that knows the operators' versions.
+    ``wrong_on_gpu`` are operators that LiteRT's accelerator computes wrongly.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Facts:
     arena_bytes: int | None = None
     peak_operator: str = ""
     runtime_version: str | None = None
+    wrong_on_gpu: tuple[str, ...] = ()
 
 
 Limit: TypeAlias = Callable[[Target, Facts], str | None]
@@ -105,6 +108,15 @@ def _operators(target: Target, facts: Facts) -> str | None:
     return f"{facts.name} has operators that target {target.name} does not: {', '.join(missing)}"
 
 
+def _wrong_kernels(target: Target, facts: Facts) -> str | None:
+    """LiteRT's accelerator computes every operator rightly."""
+    if target.accelerator != "litert-gpu" or not facts.wrong_on_gpu:
+        return None
+    return (
+        f"{facts.name} has operators that LiteRT's accelerator does wrongly: {'; '.join(facts.wrong_on_gpu)}"
+    )
+
+
 def _runtime_version(target: Target, facts: Facts) -> str | None:
     """The target's runtime is as new as the operators' versions ask for."""
     have, need = target.runtime_version, facts.runtime_version
@@ -138,7 +150,15 @@ def _ram(target: Target, facts: Facts) -> str | None:
     )
 
 
-LIMITS: tuple[Limit, ...] = (_format, _precision, _operators, _runtime_version, _flash, _ram)
+LIMITS: tuple[Limit, ...] = (
+    _format,
+    _precision,
+    _operators,
+    _wrong_kernels,
+    _runtime_version,
+    _flash,
+    _ram,
+)
 """Every limit, in the order in which refusals are told."""
 
 
@@ -159,6 +179,7 @@ def _tflite_facts(path: Path) -> Facts:
         arena_bytes=plan.total_bytes,
         peak_operator=plan.peak_operator,
         runtime_version=file.min_runtime_version,
+        wrong_on_gpu=wrong_operators(file),
     )
 
 

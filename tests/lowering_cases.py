@@ -199,9 +199,11 @@ CASES: dict[str, Case] = {
         lambda b, x: b.op("Flatten", b.op("GlobalAveragePool", x), axis=1), ("MEAN", "RESHAPE")
     ),
     "Flatten, without classifier": Case(on_input("Flatten", axis=1), ("TRANSPOSE", "RESHAPE"), SMALL),
-    "Gemm, of pixels": Case(classifier, (FC,), SMALL),
+    "Gemm, of pixels": Case(classifier, ("RESHAPE", FC), SMALL),
     "Gemm, of a mean": Case(global_classifier, ("MEAN", FC), SMALL),
-    "Gemm, fused Relu": Case(lambda b, x: b.gemm(b.op("Relu", classifier(b, x)), 5), (FC, FC), SMALL),
+    "Gemm, fused Relu": Case(
+        lambda b, x: b.gemm(b.op("Relu", classifier(b, x)), 5), ("RESHAPE", FC, FC), SMALL
+    ),
     "Gather": Case(
         on_input("Gather", np.asarray([2, 0, 2, 1]), axis=1), ("GATHER",), not_delegated=("GATHER",)
     ),
@@ -295,7 +297,9 @@ CASES: dict[str, Case] = {
         int8_operators=(CONV, CONV, "CONCATENATION", "QUANTIZE"),
     ),
     "Reshape": Case(
-        lambda b, x: b.op("Reshape", classifier(b, x), np.asarray([1, 2, 5])), (FC, "RESHAPE"), SMALL
+        lambda b, x: b.op("Reshape", classifier(b, x), np.asarray([1, 2, 5])),
+        ("RESHAPE", FC, "RESHAPE"),
+        SMALL,
     ),
     "Reshape, channels and pixels": Case(
         on_input("Reshape", np.asarray([1, 9, 16, 16])), ("TRANSPOSE", "RESHAPE"), (1, 36, 8, 8)
@@ -375,7 +379,7 @@ CASES: dict[str, Case] = {
     ),
     "Softmax": Case(
         lambda b, x: b.op("Softmax", classifier(b, x), axis=-1),
-        (FC, "SOFTMAX"),
+        ("RESHAPE", FC, "SOFTMAX"),
         SMALL,
         not_delegated=("SOFTMAX",),
     ),

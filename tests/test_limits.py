@@ -71,6 +71,17 @@ def test_a_broken_limit_is_one_sentence(change: dict[str, object], sentence: str
     assert told(BOARD, replace(FITS, **change)) == [sentence]  # type: ignore[arg-type]
 
 
+def test_operators_that_the_gpu_does_wrongly_are_named() -> None:
+    (gpu,) = target.resolve("gpu")
+    averages = read(network_file("inception_v3", side=80, precision="fp32"))
+    wrong = [one for one in averages.operators if one.code == "AVERAGE_POOL_2D"]
+    (sentence,) = told(gpu, facts_of(averages.path))
+    assert sentence.count("leaves out the padding that it should count") == len(wrong) > 0
+    assert told(gpu, replace(FITS, precision="fp32", wrong_on_gpu=())) == []
+    assert told(BOARD, replace(FITS, wrong_on_gpu=("FULLY_CONNECTED x does not flatten",))) == []
+    assert facts_of(network_file("lenet5", 1.0, precision="fp32")).wrong_on_gpu == ()
+
+
 def test_without_flash_the_weights_are_in_ram_too() -> None:
     computer = msgspec.structs.replace(BOARD, flash_bytes=None, ram_bytes=1400)
     assert told(computer, FITS) == []

@@ -17,8 +17,9 @@ __all__ = ["check", "events", "measure"]
 
 _MOST_S_PER_ARTIFACT = 900.0
 _CHECK_S = 120.0
-_MOST_DEVIATION = 0.05
-"""Of an accelerator's answers from the processor's: ten times what fp16 costs a deep network."""
+_MOST_DEVIATION = 0.2
+"""Of an accelerator's answers from the processor's: fp16 costs a deep network some percent, a kernel that is
+wrong costs most of the answer."""
 
 _HINTS = {
     "missing_runtime": "install it there for that Python, or name another Python: ssh://host?python=PATH",

@@ -80,3 +80,17 @@ def test_a_real_device_is_preferred_to_software(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.usefixtures("gpu")
 def test_vulkan_names_its_devices() -> None:
     assert all(device.name.isprintable() and device.name for device in vulkan.devices() or ())
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_classifier_of_a_whole_image_answers_as_on_the_processor(tmp_path: Path) -> None:
+    """Where FULLY_CONNECTED has to flatten an image by itself, the accelerator answers wrongly."""
+    builder = GraphBuilder([1, 3, 4, 4])
+    path = tmp_path / "flat.tflite"
+    logits = builder.gemm(builder.op("Flatten", builder.image, axis=1), 10)
+    emit(builder.model(logits), path, "tflite", EmitOptions("fp32"))
+    runner = tflite_gpu.load(path, precise=True)
+    image = np.random.default_rng(0).standard_normal(runner.input.shape).astype(np.float32)
+    want = load(path).run(image).astype(np.float32)
+    got = runner.run(image).astype(np.float32)
+    assert np.abs(got - want).max() <= 1e-3 * np.abs(want).max()

@@ -1,10 +1,13 @@
 """``Gemm`` → FULLY_CONNECTED, and the ``Flatten`` before it.
 
-FULLY_CONNECTED flattens its input by itself, so a ``Flatten`` that only feeds classifiers costs nothing.
-It flattens NHWC where the graph flattened NCHW; the weight's columns are permuted to match.
+A ``Flatten`` that only feeds classifiers flattens NHWC where the graph flattened NCHW; the weight's columns
+are permuted to match. After a pooling to one pixel there is nothing to flatten. A larger image is reshaped:
+FULLY_CONNECTED would flatten it by itself, but LiteRT's GPU accelerator answers wrongly then.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import onnx_ir as ir
@@ -61,10 +64,17 @@ def _flattened(lowering: Lowering, value: ir.Value | None) -> ir.Value | None:
     return None
 
 
+def _rows(lowering: Lowering, value: ir.Value | None, whole: ir.Value) -> int:
+    """The tensor held for a flattened value, with one row for each image unless it has one pixel anyway."""
+    held = lowering.stored(value).index
+    images, channels, *sizes = shape_of(whole)
+    return held if math.prod(sizes) == 1 else lowering.reshaped(held, (images, channels * math.prod(sizes)))
+
+
 def lower_gemm(lowering: Lowering, node: ir.Node) -> None:
     """A classifier, its weight columns in the order in which the input is stored."""
     whole = _flattened(lowering, node.inputs[0])
-    source = lowering.operand(node.inputs[0]) if whole is None else lowering.stored(node.inputs[0]).index
+    source = lowering.operand(node.inputs[0]) if whole is None else _rows(lowering, node.inputs[0], whole)
 
     def arrange(weights: Array) -> Array:
         if whole is None:
