@@ -62,11 +62,26 @@ class UnknownNameError(InputError, KeyError):
     def __init__(self, kind: str, name: str, valid: Iterable[str]) -> None:
         names = sorted(valid)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
-        EdgekitError.__init__(self, f"unknown {kind} {name!r}", hint=hint)
+        EdgekitError.__init__(self, f"unknown {kind} {name!r}", hint=_hint(kind, near, names))
 
     def __str__(self) -> str:  # KeyError would show the message's repr
         return str(self.args[0])
+
+
+_MOST_LISTED = 12
+_LISTED_BY = {
+    "command": "edgekit --help",
+    "family": "edgekit models",
+    "model": "edgekit models",
+    "target": "edgekit targets list",
+}
+
+
+def _hint(kind: str, near: list[str], names: list[str]) -> str:
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    is_long = len(names) > _MOST_LISTED and kind in _LISTED_BY
+    return f"`{_LISTED_BY[kind]}` lists them" if is_long else f"known: {', '.join(names)}"
 
 
 class ModelFileError(InputError):

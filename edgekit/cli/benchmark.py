@@ -17,7 +17,7 @@ from edgekit.errors import InputError
 from edgekit.measure.session import BenchmarkOptions
 
 if TYPE_CHECKING:
-    from edgekit.benchmarking import BenchmarkResult
+    from edgekit.benchmarking import BenchmarkResult, Comparison
     from edgekit.measure.record import LatencyRecord
 
 __all__ = ["app"]
@@ -30,14 +30,21 @@ _COLUMNS = (
     Column("file"),
     Column("median ms", is_number=True),
     Column("95 % CI", is_number=True),
-    Column("min", is_number=True),
-    Column("p90", is_number=True),
-    Column("load ms", is_number=True),
-    Column("first ms", is_number=True),
-    Column("peak MB", is_number=True),
-    Column("runs", is_number=True),
+    Column("min", is_number=True, is_optional=True),
+    Column("p90", is_number=True, is_optional=True),
+    Column("load ms", is_number=True, is_optional=True),
+    Column("first ms", is_number=True, is_optional=True),
+    Column("peak MB", is_number=True, is_optional=True),
+    Column("runs", is_number=True, is_optional=True),
     Column("noisy"),
 )
+_COMPARED = (
+    Column("file"),
+    Column("ratio", is_number=True),
+    Column("95 % CI", is_number=True),
+    Column("difference"),
+)
+_MOST_TOLD = 3
 
 
 @app.command()
@@ -138,21 +145,43 @@ def _show(result: BenchmarkResult, json: bool) -> None:
     for record in result.records:
         for sentence in record.warnings:
             console.warn(sentence)
-        if record.noisy:
-            console.warn(f"{record.artifact} is noisy: {'; '.join(record.noise)}")
+    _warn_of_noise([record for record in result.records if record.noisy])
     if json:
         console.print_json(result.to_json())
         return
     console.print_table(_COLUMNS, [_row(record) for record in result.records])
     _print_sustained(result.records)
-    for one in result.comparisons:
-        low, high = one.ratio.ci95
-        verdict = "real" if one.ratio.is_real else "within noise"
+    _print_comparisons(result.comparisons)
+
+
+def _warn_of_noise(noisy: Sequence[LatencyRecord]) -> None:
+    """Say why of each, or where there are many, of the first."""
+    told = noisy if len(noisy) <= _MOST_TOLD else noisy[:1]
+    for record in told:
+        console.warn(f"{record.artifact} is noisy: {'; '.join(record.noise)}")
+    if len(told) < len(noisy):
+        console.warn(f"{len(noisy) - len(told)} others are noisy too; their records say why")
+
+
+def _print_comparisons(comparisons: Sequence[Comparison]) -> None:
+    """How long files take beside the first one: in a sentence each, or where there are many, a table."""
+    if len(comparisons) > _MOST_TOLD:
+        console.print_line()
+        console.print_line(f"Times as long as {comparisons[0].reference} takes:")
+        console.print_table(_COMPARED, [_compared(one) for one in comparisons])
+        return
+    for one in comparisons:
+        ratio, interval, verdict = _compared(one)[1:]
         console.print_line()
         console.print_line(
-            f"{one.artifact} takes {one.ratio.value:.3f} × as long as {one.reference} "
-            f"(95 % CI {low:.3f} to {high:.3f}): {verdict}"
+            f"{one.artifact} takes {ratio} × as long as {one.reference} (95 % CI {interval}): {verdict}"
         )
+
+
+def _compared(one: Comparison) -> tuple[str, ...]:
+    low, high = one.ratio.ci95
+    verdict = "real" if one.ratio.is_real else "within noise"
+    return one.artifact, f"{one.ratio.value:.3f}", f"{low:.3f} to {high:.3f}", verdict
 
 
 def _row(record: LatencyRecord) -> tuple[str, ...]:

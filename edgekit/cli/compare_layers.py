@@ -19,11 +19,11 @@ __all__ = ["run_layers"]
 
 _COLUMNS = (
     Column("layer"),
-    Column("op"),
+    Column("op", is_optional=True),
     Column("output dB", is_number=True),
     Column("weights dB", is_number=True),
     Column("activations dB", is_number=True),
-    Column("worst channels"),
+    Column("worst channels", is_optional=True),
 )
 
 

@@ -35,8 +35,8 @@ _COLUMNS = (
     Column("activation KB", is_number=True),
     Column("params", is_number=True),
     Column("M MACs", is_number=True),
-    Column("sees", is_number=True),
-    Column("stride", is_number=True),
+    Column("sees", is_number=True, is_optional=True),
+    Column("stride", is_number=True, is_optional=True),
 )
 
 

@@ -78,7 +78,13 @@ app = console.new_app(cls=LazyGroup)
 @app.callback(epilog="Every command has its own --help. Exit codes: 0 done, 1 a check failed, 2 bad input.")
 def _edgekit(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=lambda asked: _show_version(asked))
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=lambda asked: _show_version(asked),
+            help="Show the version and exit.",
+        ),
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:

@@ -19,8 +19,8 @@ app = console.new_app()
 
 _COLUMNS = (
     Column("name"),
-    Column("family"),
-    Column("resolution", is_number=True),
+    Column("family", is_optional=True),
+    Column("resolution", is_number=True, is_optional=True),
     Column("params", is_number=True),
     Column("M MACs", is_number=True),
     Column("top-1 %", is_number=True),
@@ -35,9 +35,9 @@ _COMPARED = (
     Column("params", is_number=True),
     Column("M MACs", is_number=True),
     Column("activations MB", is_number=True),
-    Column("peak MB", is_number=True),
+    Column("peak MB", is_number=True, is_optional=True),
     Column("top-5 error %", is_number=True),
-    Column("published by"),
+    Column("published by", is_optional=True),
 )
 
 

@@ -22,7 +22,7 @@ app = console.new_app()
 
 _COLUMNS = (
     Column("layer"),
-    Column("kernel"),
+    Column("kernel", is_optional=True),
     Column("ms", is_number=True),
     Column("share %", is_number=True),
     Column("M multiply-adds", is_number=True),

@@ -27,12 +27,12 @@ _COLUMNS = (
     Column("resolution", is_number=True),
     Column("top-1 %", is_number=True),
     Column("M MACs", is_number=True),
-    Column("M params", is_number=True),
+    Column("M params", is_number=True, is_optional=True),
     Column("MB", is_number=True),
-    Column("KB RAM", is_number=True),
-    Column("ms", is_number=True),
-    Column("binds"),
+    Column("KB RAM", is_number=True, is_optional=True),
 )
+_LATENCY = Column("ms", is_number=True)
+_BINDS = Column("binds", is_number=True, is_optional=True)  # a number, so that it is never wrapped
 
 
 @app.command()
@@ -132,11 +132,12 @@ def _print(result: ScaleResult, top: int) -> None:
 
 
 def _print_candidates(result: ScaleResult, candidates: tuple[Candidate, ...] | list[Candidate]) -> None:
-    console.print_table(_COLUMNS, [_row(result, one) for one in candidates])
+    latency = (_LATENCY,) if result.latency_model else ()
+    console.print_table((*_COLUMNS, *latency, _BINDS), [_row(result, one) for one in candidates])
 
 
 def _row(result: ScaleResult, candidate: Candidate) -> tuple[str, ...]:
-    accuracy, latency = candidate.accuracy(), result.latency(candidate)
+    accuracy = candidate.accuracy()
     share, budget = result.binds(candidate)
     scaled = candidate.scale
     return (
@@ -149,11 +150,16 @@ def _row(result: ScaleResult, candidate: Candidate) -> tuple[str, ...]:
         f"{candidate.params / 1e6:,.2f}",
         f"{candidate.size_bytes / 1e6:,.2f}",
         f"{candidate.peak_activation_bytes / 1e3:,.0f}",
-        ""
-        if latency is None
-        else f"{_marked(latency.latency_ms, latency.extrapolates)} ± {latency.error_percent:.0f} %",
+        *([_latency(result, candidate)] if result.latency_model else []),
         f"{budget.text} {share:.1%}",
     )
+
+
+def _latency(result: ScaleResult, candidate: Candidate) -> str:
+    latency = result.latency(candidate)
+    if latency is None:
+        return ""
+    return f"{_marked(latency.latency_ms, latency.extrapolates)} ± {latency.error_percent:.0f} %"
 
 
 def _marked(value: float, extrapolates: bool) -> str:

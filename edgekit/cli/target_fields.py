@@ -9,6 +9,7 @@ from edgekit.target import Target
 
 __all__ = ["fields_of", "limits_json"]
 
+_UNITS = {30: "GiB", 20: "MiB", 10: "KiB", 0: "bytes"}
 _KINDS = {
     "cpu": "processor",
     "gpu": "graphics processor",
@@ -59,7 +60,11 @@ def limits_json(one: Target) -> dict[str, Any]:
 
 
 def _bytes(size: int | None) -> str | None:
-    return None if size is None else f"{size:,} bytes"
+    """In the largest unit that leaves no fraction: 1 KiB is 1024 bytes."""
+    if size is None:
+        return None
+    power = next(power for power in (30, 20, 10, 0) if size % 2**power == 0)
+    return f"{size >> power:,} {_UNITS[power]}"
 
 
 def _operators(one: Target) -> str | None:

@@ -52,11 +52,12 @@ def _show(
         rows = [one.to_json() | limits_json(one) | _latency_json(one.latency) for one in targets]
         console.print_json({"targets": rows})
         return
-    for one in targets:
+    for index, one in enumerate(targets):
+        if index:
+            console.print_line()
         console.print_fields(fields_of(one))
         for model in one.latency:
             _print_model(model)
-        console.print_line()
 
 
 @app.command("fit")
@@ -157,9 +158,10 @@ def _print_model(model: LatencyModel) -> None:
             f"Families left out of the fit: median error {families.median:g} %, mean {families.mean:g} %, "
             f"{families.within_10:g} % of rows within 10 %."
         )
-    console.print_line(
-        "ns: " + ", ".join(f"{price:g} per {kind}" for kind, price in model.nanoseconds.items())
-    )
+    prices = [
+        f"{price:.4g} per {kind.replace('_', ' ')}" for kind, price in model.nanoseconds.items() if price
+    ]
+    console.print_line(f"Prices in ns: {', '.join(prices)}.")
 
 
 def _latency_json(models: tuple[LatencyModel, ...]) -> dict[str, Any]:

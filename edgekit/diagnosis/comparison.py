@@ -19,6 +19,7 @@ from edgekit.errors import InputError
 from edgekit.options import Preprocessing
 from edgekit.parity import agreement, sqnr_db
 from edgekit.quantize.calibration import CalibrationData, from_folder, synthetic
+from edgekit.report.wording import counted
 from edgekit.runtimes.layers import NETWORK_INPUT, FileLayer
 
 __all__ = ["compare_layers"]
@@ -147,7 +148,9 @@ class _Comparison:
         rescaled = sum(bool(np.any(pair.scales != 1)) for pair in self._pairs.values())
         if not rescaled:
             return []
-        return [f"{rescaled} layers are equalized in the file, and are compared in the reference's units"]
+        are = "is" if rescaled == 1 else "are"
+        layers = counted(rescaled, "layer")
+        return [f"{layers} {are} equalized in the file, and {are} compared in the reference's units"]
 
     def _run(self, pixels: npt.NDArray[np.uint8]) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
         tensors = [*(layer.tensor for layer in self._layers), *self._sources.values()]

@@ -57,7 +57,7 @@ def test_a_table_fits_the_terminal(
 
 
 @pytest.mark.usefixtures("terminal")
-def test_words_that_are_too_long_lose_their_middle_and_numbers_nothing(
+def test_words_that_are_too_long_lose_their_beginning_and_numbers_nothing(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "30")
@@ -68,17 +68,34 @@ def test_words_that_are_too_long_lose_their_middle_and_numbers_nothing(
     assert capsys.readouterr().out.splitlines() == [
         "file             median   runs",
         "                     ms",
-        "netwo…2.tflite  123.456     25",
-        "netwo…8.tflite      7.5  1,000",
+        "…k_fp32.tflite  123.456     25",
+        "…k_int8.tflite      7.5  1,000",
     ]
     monkeypatch.setenv("COLUMNS", "22")
     console.print_table(columns, rows)
     assert capsys.readouterr().out.splitlines() == [
         "file        median  runs",
         "                ms",
-        "net…tflite 123.456    25",
-        "net…tflite     7.5 1,000",
+        "…32.tflite 123.456    25",
+        "…t8.tflite     7.5 1,000",
     ]
+
+
+@pytest.mark.usefixtures("terminal")
+def test_optional_columns_are_left_out_rather_than_wrapped_and_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = (Column("name"), Column("MB", True, is_optional=True), Column("op", is_optional=True))
+    rows = [("network_int8", "12.5", "a kernel")]
+    monkeypatch.setenv("NO_COLOR", "1")
+    for width, shown in {"28": "name            MB  op", "27": "name            MB", "17": "name"}.items():
+        monkeypatch.setenv("COLUMNS", width)
+        console.print_table(columns, rows)
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == shown
+        assert all(len(line) <= int(width) for line in lines)
+        left = " ".join(lines[2:]).removeprefix("Left out, for want of room: ").rstrip(".").split(", ")
+        assert set(shown.split()) | set(filter(None, left)) == {"name", "MB", "op"}
 
 
 @pytest.mark.usefixtures("terminal")

@@ -66,6 +66,11 @@ def test_an_unknown_family(run: Run) -> None:
     assert "unknown family 'mobilenet_v'" in done.err
 
 
+def test_a_name_like_no_other_is_told_where_they_are_listed(run: Run) -> None:
+    done = run("describe", "nothing_like_it")
+    assert done.err.splitlines()[1] == "hint: `edgekit models` lists them"
+
+
 def test_describe_json_is_the_documented_object(run: Run) -> None:
     document = run("describe", "mobilenet_v2", "--json").json()
     assert list(document) == ["model", "input_shape", "totals", "layers"]
