@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from edgekit.devices.runner import protocol
 from edgekit.measure.statistics import median_interval, ratio_interval, summarize
 
 MEDIAN_MS = 10.0
@@ -97,3 +100,45 @@ def test_turns_of_unequal_number_are_compared_as_far_as_they_go() -> None:
     ratio = ratio_interval([[2.0]] * 10, [[1.0]] * 8, is_paired=True)
     assert ratio.value == pytest.approx(2.0)
     assert ratio.is_real
+
+
+def session(speed: npt.NDArray[np.float64]) -> list[list[list[float]]]:
+    """What two equal files measure in 25 rounds of a machine whose slowness over time is ``speed``."""
+    orders, turns = protocol._orders(2), np.split(MEDIAN_MS * speed, 50)
+    found: list[list[list[float]]] = [[], []]
+    for start in range(0, 50, 2):
+        for position, index in enumerate(next(orders)):
+            found[index].append(turns[start + position].tolist())
+    return found
+
+
+def rhythm(generator: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Half as slow again for one turn in two, nearly in time with the rounds of 80 samples."""
+    phase = np.arange(2000) * 2 * np.pi / 81 + generator.uniform(0, 2 * np.pi)
+    return 1 + 0.5 * (np.sin(phase) > 0)
+
+
+def drift(generator: np.random.Generator) -> npt.NDArray[np.float64]:
+    return 1 + 0.5 * np.arange(2000, dtype=np.float64) / 2000
+
+
+@pytest.mark.parametrize("speed", [rhythm, drift])
+def test_what_keeps_time_with_the_rounds_is_no_difference(
+    speed: Callable[[np.random.Generator], npt.NDArray[np.float64]],
+) -> None:
+    generator = np.random.default_rng(6)
+    ratios = []
+    for _ in range(PROCESSES):
+        noise = np.exp(0.01 * generator.standard_normal(2000))
+        ratios.append(ratio_interval(*session(speed(generator) * noise), is_paired=True))
+    assert sum(ratio.is_real for ratio in ratios) <= 0.1 * PROCESSES
+
+
+@pytest.mark.parametrize("slow_share", [0.35, 0.5, 0.65])
+def test_a_spell_as_long_as_the_measurement_widens_it_to_the_outer_tenths(slow_share: float) -> None:
+    """The next measurement may be all in the slow spell, or all outside of it."""
+    is_slow = np.arange(400) < 400 * slow_share
+    noise = 0.05 * np.random.default_rng(7).standard_normal(400)
+    low, high = median_interval(9.0 * (1 + 0.5 * is_slow) + noise)
+    assert low <= 9.0
+    assert high >= 13.5
