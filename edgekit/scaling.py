@@ -143,7 +143,7 @@ def draw_front(path: Path, result: ScaleResult) -> None:
         ],
         cost_title=AXES[budget.kind],
         budget=budget.limit,
-        title=" and ".join(one.text for one in result.budgets),
+        title=f"Networks within {' and '.join(one.text for one in result.budgets)}",
     )
 
 

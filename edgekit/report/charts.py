@@ -18,6 +18,7 @@ __all__ = [
 ]
 
 _ROW_HEIGHT = 24
+_SHORT = "abs(datum.value) < 1e6 ? format(datum.value, ',~r') : format(datum.value / 1e6, '~r') + ' M'"
 _SHAPES = ["circle", "square", "triangle-up", "diamond", "cross"]
 
 
@@ -161,7 +162,7 @@ def layers_chart(rows: Rows, measures: Sequence[str], *, palette: theme.Palette)
     shown = {"input": "select", "options": list(measures), "name": "Bars show "}
     encoding = {
         "x": field("index:O", title="layer, from input to output", axis={"labels": False, "ticks": False}),
-        "y": field("value:Q", title=None, axis={"format": "~s"}),
+        "y": field("value:Q", title=None, axis={"labelExpr": _SHORT}),
         "color": colored("op", colors),
         "tooltip": tooltips("layer:N", "op:N", "measure:N", "value:Q"),
     }

@@ -12,6 +12,11 @@ from edgekit.report.vega import Spec, colored, field, layer, log_scale, tooltips
 __all__ = ["FrontPoint", "draw"]
 
 
+_LEAST_SHARE = 1 / 30
+_PADDING = 12
+_SUBTITLE = "The line is the front: nothing that costs less is as accurate. Pale marks are beaten."
+
+
 @dataclass(frozen=True)
 class FrontPoint:
     """One network of the picture. ``is_front``: no other is both cheaper and as accurate."""
@@ -26,19 +31,28 @@ class FrontPoint:
 def draw(path: Path, points: Sequence[FrontPoint], *, cost_title: str, budget: float, title: str) -> None:
     """Draw ``points`` into ``path``: a .svg or .png picture, or an .html page that shows labels.
 
-    ``budget`` is marked on the cost axis. Raises InputError for another suffix, MissingExtraError without
+    ``budget`` is marked on the cost axis; what costs less than a thirtieth of it is left out, where there is
+    more. Raises InputError for another suffix, MissingExtraError without
     the drawing library, and OutputError when the file cannot be written.
     """
     drawing.check_suffix(path)
-    data = {"points": [vars(point) for point in points], "budget": [{"cost": budget}]}
-    colors = theme.series(theme.LIGHT, sorted({point.family for point in points}))
+    # Many scales round to one network: marks on top of each other would look like the front's.
+    distinct = {(point.family, point.cost, point.top1, point.is_front): point for point in points}.values()
+    near = [point for point in distinct if point.cost >= budget * _LEAST_SHARE] or distinct
+    data = {"points": [vars(point) for point in near], "budget": [{"cost": budget}]}
+    colors = theme.series(theme.LIGHT, sorted({point.family for point in near}))
     chart = _chart(colors, cost_title, title)
     drawing.draw(path, drawing.specification(chart, data, theme.LIGHT, colors))
 
 
 def _chart(colors: Mapping[str, str], cost_title: str, title: str) -> Spec:
     place = {
-        "x": field("cost:Q", title=cost_title, scale=log_scale(), axis={"format": "~s"}),
+        "x": field(
+            "cost:Q",
+            title=cost_title,
+            scale=log_scale(padding=_PADDING),
+            axis={"format": "~s", "tickCount": 6},
+        ),
         "y": field("top1:Q", title="predicted top-1, %", scale={"zero": False}),
     }
     dots = {
@@ -49,7 +63,7 @@ def _chart(colors: Mapping[str, str], cost_title: str, title: str) -> Spec:
     line = layer("points", "line", [place], interpolate="step-after", color=theme.LIGHT.muted, strokeWidth=1)
     layers = [
         {"transform": [{"filter": "datum.is_front"}], **line},
-        layer("points", "circle", [place, dots], size=26),
+        layer("points", "circle", [place, dots], size=26, aria=False),  # hundreds of sentences otherwise
         layer("budget", "rule", [{"x": field("cost:Q")}], strokeDash=[4, 3]),
     ]
-    return {"layer": layers, "width": 640, "height": 400, "title": title}
+    return {"layer": layers, "width": 640, "height": 400, "title": {"text": title, "subtitle": _SUBTITLE}}

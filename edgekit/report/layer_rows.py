@@ -20,9 +20,10 @@ LAYER_MEASURES = (
     "params",
     "million multiply-adds",
     "ms",
-    "error of output, −dB",
-    "error of weights, −dB",
+    "output error, dB",
+    "weight error, dB",
 )
+_ERRORS = ("output error, dB", "weight error, dB")
 _NO_ERROR_DB = -60.0  # a ratio beyond which nothing is left to see
 
 
@@ -57,10 +58,8 @@ _WRITTEN: Mapping[str, Callable[[float], str]] = {
 def _bar(name: str, value: float | str | None, most: float) -> Cell:
     if not isinstance(value, int | float):
         return number(None, "")
-    written = _WRITTEN[name](value) if name in _WRITTEN else f"{value:.1f}"
-    share = (
-        max(0.0, 1 - value / _NO_ERROR_DB) if name.startswith("error") else (value / most if most else 0.0)
-    )
+    written = _WRITTEN[name](value) if name in _WRITTEN else f"{value:.1f}".replace("-", "−")
+    share = max(0.0, 1 - value / _NO_ERROR_DB) if name in _ERRORS else (value / most if most else 0.0)
     return Bar(written, value, min(share, 1.0))
 
 
@@ -81,8 +80,8 @@ def layer_rows(run: Run, costs: Sequence[LayerCost]) -> list[LayerRow]:
                 "params": cost.params if cost else None,
                 "million multiply-adds": cost.macs / 1e6 if cost else None,
                 "ms": times_ms.get(name),
-                "error of output, −dB": _negative(error.get("output_sqnr_db")),
-                "error of weights, −dB": _negative(error.get("weight_sqnr_db")),
+                "output error, dB": _negative(error.get("output_sqnr_db")),
+                "weight error, dB": _negative(error.get("weight_sqnr_db")),
             }
         )
     return rows

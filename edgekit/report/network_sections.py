@@ -42,7 +42,7 @@ def layers_section(runs: Sequence[Run], costs: Mapping[str, tuple[LayerCost, ...
             Figure(
                 key,
                 run.label if measured else run.network,
-                f"{counted(len(rows), 'layer')}. Activations are of one fp32 image; one KB is 1024 bytes.",
+                _layers_caption(len(rows), has_errors=run.layers is not None),
                 charts.layers_chart(values, measures, palette=theme.PAGE),
                 layers_table(f"{key}-table", rows),
                 (run.layers.warnings if run.layers else ()),
@@ -52,6 +52,12 @@ def layers_section(runs: Sequence[Run], costs: Mapping[str, tuple[LayerCost, ...
     left = len(candidates) - len(figures)
     notes = (f"{left} more networks are left out here.",) if left > 0 else ()
     return Section("layers", "Layer by layer", figures=tuple(figures), notes=notes)
+
+
+def _layers_caption(count: int, *, has_errors: bool) -> str:
+    caption = f"{counted(count, 'layer')}. Activations are of one fp32 image; one KB is 1024 bytes."
+    errors = " Errors are noise over signal: at 0 dB as much noise as signal, at −20 dB a hundredth."
+    return caption + errors if has_errors else caption
 
 
 def operators_section(runs: Sequence[Run]) -> Section:

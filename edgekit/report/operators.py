@@ -14,6 +14,9 @@ __all__ = ["OperatorPoint", "draw", "operators_chart", "roofline_chart"]
 
 _MOST_BARS = 30
 _BAR_HEIGHT = 17
+_ROOFLINE = (
+    "The line is what the machine can do: memory limits its slope, arithmetic its roof. Areas are times."
+)
 _MARGIN = 2.0  # how far the roof reaches beyond the outermost operators
 
 
@@ -60,7 +63,8 @@ def draw(
         raise InputError("there is no operator to draw")
     spec = None
     if peak_gmacs_per_s and bandwidth_gb_per_s:
-        spec = roofline_chart(points, peak_gmacs_per_s, bandwidth_gb_per_s, title=title)
+        heading = {"text": title, "subtitle": _ROOFLINE}
+        spec = roofline_chart(points, peak_gmacs_per_s, bandwidth_gb_per_s, title=heading)
     drawing.draw(path, spec or operators_chart(points, title=title))
 
 
@@ -71,7 +75,7 @@ def roofline_chart(
     *,
     palette: theme.Palette = theme.LIGHT,
     width: int | str = 640,
-    title: str = "",
+    title: str | Spec = "",
 ) -> Spec | None:
     """The roofline as a Vega-Lite object; None when no operator has multiply-adds and bytes.
 
@@ -85,6 +89,7 @@ def roofline_chart(
     if not placed:
         return None
     intensities = [intensity for _, intensity, _ in placed]
+    speeds = [peak_gmacs_per_s, *(speed for _, _, speed in placed)]
     ridge = peak_gmacs_per_s / bandwidth_gb_per_s
     ends = (min(*intensities, ridge) / _MARGIN, max(*intensities, ridge) * _MARGIN)
     roof = [
@@ -114,7 +119,7 @@ def roofline_chart(
         "y": field(
             "gmacs_per_s:Q",
             title="10⁹ multiply-adds a second",
-            scale={"type": "log"},
+            scale=log_scale(domain=[min(speeds) / _MARGIN, max(speeds) * _MARGIN]),
             axis={"format": "~g", "values": powers},
         ),
     }

@@ -122,7 +122,15 @@ def _figure(
     )
     rows = tuple(_cells(point, cost[2]) for point in points[:MOST_ROWS])
     table = Table(f"{key}-table", f"{title}, number by number", columns, rows)
-    return Figure(key, title, caption, chart, table, tuple(_notes(points)), tuple(_remarks(points)))
+    return Figure(
+        key,
+        title,
+        caption,
+        chart,
+        table,
+        tuple(_notes(points, has_background=bool(background))),
+        tuple(_remarks(points)),
+    )
 
 
 def _row(run: Run, top1: Top1, cost: float) -> dict[str, object]:
@@ -155,13 +163,16 @@ def _source(run: Run, top1: Top1) -> str:
     return "measured" if top1.is_measured else "published for fp32"
 
 
-def _notes(points: Sequence[Point]) -> list[str]:
+def _notes(points: Sequence[Point], *, has_background: bool) -> list[str]:
     notes = []
     random = list(dict.fromkeys(run.network for run, top1, _ in points if run.is_random))
     if random:
         notes.append(f"Random weights: {joined(random)}. Hollow marks show the published top-1 instead.")
     elif any(not top1.is_measured for _, top1, _ in points):
         notes.append("Hollow marks were not measured: they show what is published of the fp32 network.")
+    measured = [top1.is_measured for _, top1, _ in points]
+    if any(measured) and (has_background or not all(measured)):
+        notes.append("Measured and published top-1 are of other images: their heights do not compare.")
     return notes
 
 

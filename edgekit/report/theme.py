@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -13,7 +13,6 @@ SERIES = 7
 
 _WIDTH_PIXELS = 620  # of a picture; pages have a little more
 _SYMBOL_PIXELS, _LETTER_PIXELS = 34, 6.1
-_MOST_COLUMNS = 4
 _SANS = "Inter, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
 
 
@@ -71,13 +70,13 @@ def config(palette: Palette, labels: Iterable[str] = ()) -> dict[str, Any]:
 
     The legend has as many columns as its ``labels`` leave room for, each of them whole.
     """
-    entry = _SYMBOL_PIXELS + _LETTER_PIXELS * max(map(len, labels), default=0)
     return {
         "background": "transparent" if palette is PAGE else palette.paper,
         "font": _SANS,
         "padding": 6,
         "view": {"stroke": None},
-        "title": {"color": palette.ink, "fontSize": 15, "fontWeight": 600, "anchor": "start", "offset": 14},
+        "title": {"color": palette.ink, "fontSize": 15, "fontWeight": 600, "anchor": "start", "offset": 14}
+        | {"subtitleColor": palette.muted, "subtitleFontSize": 11.5, "subtitlePadding": 6},
         "axis": {
             "domainColor": palette.faint,
             "gridColor": palette.rule,
@@ -98,7 +97,7 @@ def config(palette: Palette, labels: Iterable[str] = ()) -> dict[str, Any]:
             "labelColor": palette.ink,
             "labelFontSize": 11.5,
             "orient": "top",
-            "columns": max(1, min(_MOST_COLUMNS, int(_WIDTH_PIXELS / entry))),
+            "columns": _columns([_SYMBOL_PIXELS + _LETTER_PIXELS * len(label) for label in labels]),
             "labelLimit": 0,
             "symbolBaseFillColor": palette.muted,
             "symbolBaseStrokeColor": palette.muted,
@@ -111,3 +110,10 @@ def config(palette: Palette, labels: Iterable[str] = ()) -> dict[str, Any]:
         "text": {"color": palette.ink, "fontSize": 11},
         "rule": {"color": palette.faint},
     }
+
+
+def _columns(entries_pixels: Sequence[float]) -> int:
+    """All entries of a legend side by side, or as many of the widest as fit."""
+    if sum(entries_pixels) <= _WIDTH_PIXELS:
+        return max(1, len(entries_pixels))
+    return max(1, int(_WIDTH_PIXELS / max(entries_pixels)))

@@ -95,15 +95,15 @@ def _rated(here: Sequence[Run]) -> list[tuple[Run, Top1]]:
 
 
 def _reason(run: Run, top1: Top1, good: int, rated: int, best: float, max_drop: float) -> str:
-    what = (
-        f"{percent(top1.value)} % top-1 measured"
-        if top1.is_measured
-        else f"{percent(top1.value)} % top-1 published for the fp32 network"
-    )
+    files = counted(rated, "file")
+    what = f"{percent(top1.value)} % top-1 published for the fp32 network"
+    if top1.is_measured:
+        files += " with a measured top-1"
+        what = f"{percent(top1.value)} % top-1 measured"
     rule = (
         f"It is the only file with an accuracy to go by: {what}"
         if rated == 1
-        else f"Of {counted(rated, 'file')}, {good} {'is' if good == 1 else 'are'} within {max_drop:g} "
+        else f"Of {files}, {good} {'is' if good == 1 else 'are'} within {max_drop:g} "
         f"{'point' if max_drop == 1 else 'points'} of the best top-1, {percent(best)} %; "
         f"this is the fastest of them, with {what}"
     )

@@ -7,14 +7,17 @@
   const NARROW = 560;
   const STEP = 200;
 
-  // On a narrow screen the labels of a chart take at most a third of it, and its legend fewer columns.
+  // On a narrow screen the labels of a chart take at most a third of it, its legend takes fewer columns, and
+  // names inside it would cover each other.
   function fitted(spec, width) {
     if (width >= NARROW) return spec;
     const config = { ...spec.config };
     const columns = Math.max(1, Math.floor(config.legend.columns / 2));
     config.axis = { ...config.axis, labelLimit: Math.round(width * 0.36), labelFontSize: 10.5 };
     config.legend = { ...config.legend, columns, labelLimit: Math.round(width / columns - 34) };
-    return { ...spec, config };
+    config.legend.layout = { top: { direction: "vertical", anchor: "start" } };
+    const layer = spec.layer?.filter((one) => one.mark.type !== "text");
+    return { ...spec, ...(layer ? { layer } : {}), config };
   }
 
   const drawn = new Map();
