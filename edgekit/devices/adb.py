@@ -23,7 +23,6 @@ _ABSENT = ("no devices/emulators found", "not found", "more than one device", "u
 _LOST = ("device offline", "error: closed", "protocol fault", "connection reset", "device still connecting")
 _FOREIGN = ("not executable", "exec format error", "cannot link executable", "syntax error")
 _DISK = ("no space left", "read-only file system")
-_KILLED = 137
 
 
 class AdbDevice(ShellDevice):
@@ -61,9 +60,7 @@ class AdbDevice(ShellDevice):
                 f"{self.name} cannot be reached: {ended.said}",
                 hint="`adb devices` lists those that are connected; the phone has to allow USB debugging",
             )
-        if ended.code == _KILLED:
-            return DeviceError(f"{self.name} killed what it was to do, as it does when its memory runs out")
-        return DeviceError(f"{self.name} cannot {doing}: {ended.said} (exit code {ended.code})")
+        return super().failure(ended, doing)
 
     def _put(self, path: Path, folder: str) -> int:
         self._ask(f"mkdir -p {folder}", "receive files")

@@ -6,13 +6,10 @@ import shlex
 import sys
 
 from edgekit.devices.local import PLACE
-from edgekit.devices.process import Ended
 from edgekit.devices.shell import ShellDevice
-from edgekit.errors import DeviceError, InputError
+from edgekit.errors import InputError
 
 __all__ = ["CommandDevice", "open_"]
-
-_KILLED = (137, -9)
 
 
 class CommandDevice(ShellDevice):
@@ -27,11 +24,6 @@ class CommandDevice(ShellDevice):
 
     def argv(self, script: str) -> list[str]:
         return [*self._prefix, "sh", "-c", script]
-
-    def failure(self, ended: Ended, doing: str) -> DeviceError:
-        if ended.code in _KILLED:
-            return DeviceError(f"{self.name} killed what it was to do, as it does when its memory runs out")
-        return DeviceError(f"{self.name} cannot {doing}: {ended.said} (exit code {ended.code})")
 
 
 def open_(name: str) -> CommandDevice:

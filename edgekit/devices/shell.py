@@ -17,6 +17,9 @@ __all__ = ["ShellDevice"]
 
 _RECEIVE = "receive files"
 _ROOT = '"${XDG_CACHE_HOME:-$HOME/.cache}/edgekit/device"'
+_DISK = ("no space left", "disk quota exceeded", "read-only file system")
+_FOREIGN = ("exec format error", "cannot execute binary file", "syntax error")
+_KILLED = (137, -9)
 _NOT_FOUND = 127
 _NOT_EXECUTABLE = 126
 
@@ -40,9 +43,13 @@ class ShellDevice(Device):
     def argv(self, script: str) -> list[str]:
         """The command on this machine that runs the shell ``script`` there."""
 
-    @abstractmethod
     def failure(self, ended: Ended, doing: str) -> DeviceError:
         """The error for what the way there or the shell reported while ``doing`` something."""
+        if any(words in ended.stderr.lower() for words in _DISK):
+            return DeviceError(f"{self.name} cannot {doing}: {ended.said}", hint="make space on its disk")
+        if ended.code in _KILLED:
+            return DeviceError(f"{self.name} killed what it was to do, as it does when its memory runs out")
+        return DeviceError(f"{self.name} cannot {doing}: {ended.said} (exit code {ended.code})")
 
     @property
     def python(self) -> tuple[str, ...]:
@@ -64,7 +71,11 @@ class ShellDevice(Device):
         doing = f"run {Path(command[0]).name}"
         ended = yield from self._stream(f"exec {shlex.join(command)}", timeout_s, doing)
         if ended.code in (_NOT_FOUND, _NOT_EXECUTABLE):
-            raise DeviceError(f"{self.name} cannot run {command[0]}: {ended.said}")
+            is_foreign = any(words in ended.stderr.lower() for words in _FOREIGN)
+            raise DeviceError(
+                f"{self.name} cannot run {command[0]}: {ended.said}",
+                hint="it is for another processor: name a Python of that device's own" if is_foreign else "",
+            )
         if ended.code not in self.telling_codes:
             raise self.failure(ended, doing)
 

@@ -14,7 +14,6 @@ from edgekit.errors import DeviceError, DeviceLostError, InputError
 __all__ = ["SshDevice", "open_"]
 
 _SSH_FAILED = 255
-_KILLED = 137
 _FORM = "ssh://user@host[:port][?python=PATH]"
 
 # Only what makes a dead connection be noticed, and a question not hang a long run; who is trusted, and by
@@ -36,7 +35,6 @@ _UNREACHABLE = (
 )
 _HOST_KEY = ("host key verification failed", "remote host identification has changed")
 _NO_ENTRY = ("permission denied (", "too many authentication failures")
-_DISK = ("no space left", "disk quota exceeded", "read-only file system")
 
 
 class SshDevice(ShellDevice):
@@ -73,11 +71,7 @@ class SshDevice(ShellDevice):
             )
         if ended.code == _SSH_FAILED:
             return DeviceLostError(f"the connection to {self.name} was cut: {ended.said}")
-        if any(words in said for words in _DISK):
-            return DeviceError(f"{self.name} cannot {doing}: {ended.said}", hint="make space on its disk")
-        if ended.code == _KILLED:
-            return DeviceError(f"{self.name} killed what it was to do, as it does when its memory runs out")
-        return DeviceError(f"{self.name} cannot {doing}: {ended.said} (exit code {ended.code})")
+        return super().failure(ended, doing)
 
     def _by_hand(self) -> list[str]:
         return [*(["-p", str(self._port)] if self._port else []), self._destination]

@@ -11,7 +11,7 @@ import pytest
 from edgekit.devices import KINDS, Device, open_device
 from edgekit.devices.base import content_key
 from edgekit.devices.command import CommandDevice
-from edgekit.devices.process import complete, stream
+from edgekit.devices.process import Ended, complete, stream
 from edgekit.errors import DeviceError, DeviceLostError, InputError, UnknownNameError
 from edgekit.measure.session import Protocol, check, measure
 
@@ -58,6 +58,34 @@ def test_a_disk_that_is_full_is_said(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"a")
     with pytest.raises(DeviceError, match=r"cannot look at it: .*dev/full"):
         device.push([tmp_path / "a"])
+
+
+@posix
+@pytest.mark.parametrize(
+    ("said", "code", "message", "hint"),
+    [
+        ("cat: write error: No space left on device", 1, "No space left", "make space"),
+        ("", -9, "memory runs out", ""),
+        ("cat: x: No such file or directory", 1, "exit code 1", ""),
+    ],
+)
+def test_what_fails_there_is_told_with_what_to_do(said: str, code: int, message: str, hint: str) -> None:
+    found = CommandDevice("cmd:env", ["env"]).failure(Ended(code, said), "receive files")
+    assert message in str(found)
+    assert hint in found.hint
+
+
+@posix
+def test_a_python_of_another_processor_is_told(model: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "python3"
+    foreign.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xf7\x00" + bytes(200))
+    foreign.chmod(0o755)
+    device = open_device("cmd:env")
+    assert isinstance(device, CommandDevice)
+    device._python = str(foreign)
+    with pytest.raises(DeviceError, match=r"cannot run .*/python3") as caught:
+        measure(device, [model], QUICK)
+    assert "another processor" in caught.value.hint
 
 
 @posix

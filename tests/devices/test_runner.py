@@ -151,6 +151,18 @@ def test_a_process_that_dies_is_told_by_its_signal(
 
 
 @needs_fork
+def test_a_process_that_gets_no_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up(*_: object) -> None:
+        os.write(2, b"OpenBLAS error: Memory allocation still failed after 10 retries, giving up.\n")
+        os._exit(1)
+
+    monkeypatch.setattr(worker, "work", give_up)
+    with pytest.raises(FailureError, match="Memory allocation still failed") as caught:
+        Worker(Namespace(no_fork=False), "model.tflite")
+    assert caught.value.kind == "out_of_memory"
+
+
+@needs_fork
 def test_what_an_accelerator_answers_is_held_against_the_processor(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

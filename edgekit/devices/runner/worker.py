@@ -24,7 +24,10 @@ from edgekit.devices.runner.runtimes import RUNTIMES, Invoke, Runtime
 
 __all__ = ["Worker", "work"]
 
-_MEMORY_WORDS = ("memoryerror", "bad_alloc", "out of memory", "cannot allocate", "failed to allocate")
+_MEMORY_WORDS = (
+    *("memoryerror", "bad_alloc", "out of memory"),
+    *("cannot allocate", "failed to allocate", "memory allocation"),
+)
 _now = time.perf_counter
 
 
@@ -58,8 +61,8 @@ def work(options: argparse.Namespace, path: str, commands: Any, replies: Any) ->
         write(replies, event="error", kind=exc.kind, message=str(exc))
     except Exception as exc:  # whatever a runtime raises: who started the measurement has to hear of it
         text = " ".join(f"{type(exc).__name__}: {exc}".split())
-        is_memory = any(word in text.lower() for word in _MEMORY_WORDS)
-        write(replies, event="error", kind="out_of_memory" if is_memory else "artifact", message=text)
+        kind = "out_of_memory" if _is_of_memory(text) else "artifact"
+        write(replies, event="error", kind=kind, message=text)
 
 
 def _runtime(path: str, accelerator: str) -> Callable[[int], Runtime]:
@@ -89,6 +92,10 @@ def _take(invoke: Invoke, most_runs: int, seconds: float, least_runs: int) -> di
         "wall_s": now - wall,
         "clock_jump_s": round((time.time() - date) - (_now() - wall), 3),
     }
+
+
+def _is_of_memory(text: str) -> bool:
+    return any(words in text.lower() for words in _MEMORY_WORDS)
 
 
 class Worker:
@@ -179,4 +186,6 @@ class Worker:
             return FailureError(
                 "architecture", f"the runtime uses instructions that this processor lacks: {said}"
             )
+        if _is_of_memory(said):
+            return FailureError("out_of_memory", f"the runtime ended the process: {said}")
         return FailureError("crash", f"the runtime ended the process with code {code}: {said}")
