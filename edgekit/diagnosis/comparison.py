@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.diagnosis.channel_map import ChannelMap, map_channels, weights_like
 from edgekit.diagnosis.matching import Match, match_by_values, match_layers
-from edgekit.diagnosis.measuring import Energies, channel_scales, decibels, in_reference_units
+from edgekit.diagnosis.measuring import Energies, decibels
 from edgekit.diagnosis.products import Products, WeightPair
 from edgekit.diagnosis.results import LayerError, LayersComparison, WorstChannel
 from edgekit.diagnosis.sides import Side, open_artifact, open_reference
@@ -78,12 +79,12 @@ def compare_layers(
 
 @dataclass(frozen=True, eq=False)
 class _Pair:
-    """A matched layer of both files; ``scales`` ``[channels, 1]`` bring the file's numbers to the other's."""
+    """A matched layer of both files; ``channels`` says what the file's channels are in the reference."""
 
     match: Match
     expected: FileLayer
     actual: FileLayer
-    scales: FloatArray
+    channels: ChannelMap
     energies: Energies
 
 
@@ -109,7 +110,7 @@ class _Comparison:
             expected, actual = self._run(pixels)
             for pair in self._pairs.values():
                 ours, theirs = _channels(expected, pair.expected), _channels(actual, pair.actual)
-                pair.energies.add(ours, theirs, pair.scales, pair.actual.grid)
+                pair.energies.add(ours, theirs, pair.channels, pair.actual.grid)
             products = self._products.run(self._inputs(expected))
             for index, (whole, difference) in products.items():
                 self._pairs[index].energies.add_products(whole, difference)
@@ -134,7 +135,7 @@ class _Comparison:
                 activation_sqnr_db=_activation_db(pair),
                 worst_channels=_worst(pair.energies),
                 matched_by=pair.match.basis,
-                is_rescaled=bool(np.any(pair.scales != 1)),
+                is_rescaled=not pair.channels.is_same,
                 suggestion=suggestion,
             )
             for pair, suggestion in zip(pairs, suggestions, strict=True)
@@ -145,12 +146,11 @@ class _Comparison:
         return tuple(layer.names[0] for i, layer in enumerate(self._layers) if i not in self._pairs)
 
     def warnings(self) -> list[str]:
-        rescaled = sum(bool(np.any(pair.scales != 1)) for pair in self._pairs.values())
+        rescaled = sum(not pair.channels.is_same for pair in self._pairs.values())
         if not rescaled:
             return []
-        are = "is" if rescaled == 1 else "are"
-        layers = counted(rescaled, "layer")
-        return [f"{layers} {are} equalized in the file, and {are} compared in the reference's units"]
+        layers = f"{counted(rescaled, 'layer')} {'is' if rescaled == 1 else 'are'} compared"
+        return [f"{layers} in the reference's units: its channels are scaled, moved or copied in the file"]
 
     def _run(self, pixels: npt.NDArray[np.uint8]) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
         tensors = [*(layer.tensor for layer in self._layers), *self._sources.values()]
@@ -168,10 +168,9 @@ class _Comparison:
     ) -> _Pair:
         layer, other = self._layers[match.reference], self._actual.reader.layers[match.test]
         ours, theirs = _channels(expected, layer), _channels(actual, other)
-        scales = np.ones((len(ours), 1), np.float32)
-        if match.reference != len(self._layers) - 1:
-            scales = channel_scales(ours, theirs)
-        return _Pair(match, layer, other, scales, Energies.of(len(ours), has_grid=other.grid is not None))
+        is_last = match.reference == len(self._layers) - 1
+        channels = ChannelMap.same(len(ours)) if is_last else map_channels(ours, theirs)
+        return _Pair(match, layer, other, channels, Energies.of(len(ours), has_grid=other.grid is not None))
 
     def _open_products(self, expected: Mapping[str, FloatArray]) -> Products:
         """Of the weighted layers that were matched, but for those fed with pixels of another range."""
@@ -183,8 +182,8 @@ class _Comparison:
             source = pair.actual.inputs[0]
             if source == NETWORK_INPUT and self._actual.input.normalization == "embedded":
                 continue
-            before = by_test[source].scales if source in by_test else None
-            weight = in_reference_units(pair.actual, before, pair.scales)
+            before = by_test[source].channels if source in by_test else None
+            weight = weights_like(pair.expected.weight, pair.actual, before, pair.channels)
             weighted.append(WeightPair(index, pair.expected, weight))
         return Products(weighted, self._inputs(expected))
 

@@ -8,16 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.runtimes.layers import FileLayer, Grid
+from edgekit.diagnosis.channel_map import ChannelMap
+from edgekit.runtimes.layers import Grid
 
-__all__ = ["Energies", "channel_scales", "decibels", "in_reference_units"]
+__all__ = ["Energies", "decibels"]
 
 FloatArray = npt.NDArray[np.float32]
 Energy = npt.NDArray[np.float64]
-
-_RESCALED_GAIN = 10.0  # times less noise: what equalization explains, and quantization does not
-_LEAST_CHANGE = 0.05
-_LEAST_PIXELS = 16  # of a channel: a factor for each of fewer numbers explains any difference
 
 
 def decibels(signal: float, noise: float) -> float:
@@ -52,16 +49,16 @@ class Energies:
         zeros = np.zeros(channels)
         return cls(zeros.copy(), zeros.copy(), zeros.copy() if has_grid else None, peak=zeros.copy())
 
-    def add(self, expected: FloatArray, actual: FloatArray, scales: FloatArray, grid: Grid | None) -> None:
-        """Take in one image: ``[channels, pixels]`` of both, the file's channels times ``scales``."""
+    def add(self, expected: FloatArray, actual: FloatArray, held: ChannelMap, grid: Grid | None) -> None:
+        """Take in one image: ``[channels, pixels]`` of both, the file's channels as ``held`` says."""
         self.signal += _squares(expected)
-        self.noise += _squares(expected - actual * scales)
+        self.noise += _squares(expected - held.to_reference(expected, actual))
         self.count += expected.size
         np.maximum(self.peak, np.abs(expected).max(1), out=self.peak)
         if grid is None or self.grid_noise is None:
             return
-        own = expected / scales
-        difference = (grid.nearest(own) - own) * scales
+        own = held.to_file(expected)
+        difference = (grid.nearest(own) - own) * held.scales
         beyond = (own > grid.high) | (own < grid.low)
         self.grid_noise += _squares(difference)
         self.cut += int(beyond.sum())
@@ -71,44 +68,6 @@ class Energies:
         """Take in a weighted layer's products, and what the file's weights change in them."""
         self.weight_signal += float(np.square(expected, dtype=np.float64).sum())
         self.weight_noise += float(np.square(difference, dtype=np.float64).sum())
-
-
-def channel_scales(expected: FloatArray, actual: FloatArray) -> FloatArray:
-    """What each channel of a file has to be multiplied by, ``[channels, 1]``: ones, unless it is equalized.
-
-    Cross-layer equalization moves factors from one layer's channels into the next layer's weights; the
-    network is the same, its inner numbers are not. Factors are believed where they take away nearly all
-    of the difference on ``[channels, pixels]`` of an image.
-    """
-    if expected.shape[1] < _LEAST_PIXELS:
-        return np.ones((len(expected), 1), np.float32)
-    products = (expected.astype(np.float64) * actual).sum(1)
-    squares = _squares(actual)
-    factors = np.divide(products, squares, out=np.ones_like(products), where=(squares > 0) & (products > 0))
-    plain = float(_squares(expected - actual).sum())
-    scaled = float(_squares(expected - actual * factors[:, None]).sum())
-    is_equalized = plain > _RESCALED_GAIN * scaled and bool(np.any(np.abs(factors - 1) > _LEAST_CHANGE))
-    believed: FloatArray = (factors if is_equalized else np.ones_like(factors)).astype(np.float32)[:, None]
-    return believed
-
-
-def in_reference_units(
-    layer: FileLayer, source_scales: FloatArray | None, scales: FloatArray | None
-) -> FloatArray:
-    """The file's weights as they would be had nothing been equalized: OIHW or ``[out, in]``."""
-    weight = layer.weight
-    assert weight is not None
-    if scales is not None and len(scales) == len(weight):
-        weight = weight * scales.reshape([-1] + [1] * (weight.ndim - 1))
-    if source_scales is None or np.all(source_scales == 1):
-        return weight
-    group = layer.window.group if layer.window is not None else 1
-    inputs = source_scales.reshape(group, 1, -1)
-    grouped = weight.reshape(group, len(weight) // group, weight.shape[1], -1)
-    if inputs.shape[2] != weight.shape[1]:
-        return weight
-    reals: FloatArray = (grouped / inputs[..., None]).reshape(weight.shape)
-    return reals
 
 
 def _squares(values: FloatArray) -> Energy:
