@@ -18,6 +18,7 @@ from edgekit.report.contents import Sources, build
 from edgekit.report.document import Document
 from edgekit.report.regression import build_comparison, pairs_of
 from edgekit.report.runs import LayerCost, Published, Run, join
+from edgekit.results import JSON
 
 if TYPE_CHECKING:
     from edgekit.measure.regression import Change
@@ -56,6 +57,18 @@ class ReportResult:
     document: Document
     warnings: tuple[str, ...] = ()
     regressions: tuple[Change, ...] = ()
+
+    def to_json(self) -> dict[str, JSON]:
+        slower: list[JSON] = [
+            {"artifact": one.record.artifact, "ratio": round(one.ratio.value, 5)} for one in self.regressions
+        ]
+        return {
+            "path": self.path.as_posix(),
+            "records": self.records,
+            "answers": text.answers_json(self.document),
+            "warnings": [*self.warnings, *self.document.notes],
+            "regressions": slower,
+        }
 
 
 def report(paths: Sequence[Path], output: Path, options: ReportOptions = ReportOptions()) -> ReportResult:

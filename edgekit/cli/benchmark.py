@@ -86,7 +86,7 @@ def _benchmark(
     ] = _DEFAULTS.cpus,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Add the records to this JSON-lines file."),
+        typer.Option("-o", "--out", metavar="FILE", help="Add the records to this JSON-lines file."),
     ] = None,
     baseline: Annotated[
         Path | None,

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import webbrowser
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgekit.cli import console, regressions
+from edgekit.cli.arguments import Json
+from edgekit.report.wording import counted
+
+if TYPE_CHECKING:
+    from edgekit.reporting import ReportResult
 
 __all__ = ["app"]
 
@@ -46,6 +51,7 @@ def _report(
         ),
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    json: Json = False,
 ) -> None:
     """One page of measurements: which file to ship, what that gains and costs, and every number."""
     from edgekit import reporting  # brings what reads records, which --help does without
@@ -53,14 +59,20 @@ def _report(
     limit = None if fail_over is None else regressions.share(fail_over)
     options = reporting.ReportOptions(title, max_drop, compare, limit)
     result = reporting.report(results, output, options)
-    for sentence in (*result.warnings, *result.document.notes):
-        console.warn(sentence)
-    for answer in result.document.answers:
-        console.print_line(f"{answer.place}: {answer.headline}")
-    console.print_line(
-        f"{result.path}, of {result.records:,} records, {result.path.stat().st_size / 1e6:.2f} MB"
-    )
+    if json:
+        console.print_json(result.to_json())
+    else:
+        _print(result)
     if open_:
         webbrowser.open(result.path.resolve().as_uri())
     if result.regressions and limit is not None:
         raise regressions.slower(result.regressions, limit)
+
+
+def _print(result: ReportResult) -> None:
+    for sentence in (*result.warnings, *result.document.notes):
+        console.warn(sentence)
+    for answer in result.document.answers:
+        console.print_line(f"{answer.place}: {answer.headline}")
+    size = f"{result.path.stat().st_size / 1e6:.2f} MB"
+    console.print_line(f"{result.path}: {counted(result.records, 'record')}, {size}")

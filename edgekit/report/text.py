@@ -12,8 +12,9 @@ import msgspec
 
 from edgekit.measure.record import AccuracyRecord, AnyRecord, LatencyRecord
 from edgekit.report.document import Answer, Document, Section, Table, shown
+from edgekit.results import JSON
 
-__all__ = ["csv_lines", "json_text", "markdown"]
+__all__ = ["answers_json", "csv_lines", "json_text", "markdown"]
 
 _MOST_ROWS = 40
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|#~"})
@@ -44,7 +45,17 @@ def csv_lines(records: Iterable[AnyRecord]) -> str:
 
 def json_text(document: Document, records: Sequence[AnyRecord]) -> str:
     """One object: the answers in sentences, and all records as they were read."""
-    answers = [
+    value = {
+        "schema": 1,
+        "answers": answers_json(document),
+        "records": [msgspec.to_builtins(one) for one in records],
+    }
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
+
+
+def answers_json(document: Document) -> list[JSON]:
+    """What to do on each target, in sentences."""
+    return [
         {
             "place": one.place,
             "answer": one.headline,
@@ -56,8 +67,6 @@ def json_text(document: Document, records: Sequence[AnyRecord]) -> str:
         }
         for one in document.answers
     ]
-    value = {"schema": 1, "answers": answers, "records": [msgspec.to_builtins(one) for one in records]}
-    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def _answer(answer: Answer) -> list[str]:

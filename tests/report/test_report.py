@@ -140,7 +140,10 @@ def test_a_comparison_fails_over_a_limit_by_the_rule_of_benchmarks(
     old, new = write(fast, "old.jsonl"), write(slow, "new.jsonl")
     page = str(tmp_path / "report.md")
     common = ["report", "--compare", str(old), str(new), "-o", page]
-    assert main(common) == 0
+    assert main([*common, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["path"], said["records"], said["regressions"]) == (page, 4, [])
+    assert said["answers"][0]["answer"] == "1 of 2 files became slower"
     assert main([*common, "--fail-over", "80%"]) == 0
     capsys.readouterr()
     assert main([*common, "--fail-over", "5%"]) == 1
