@@ -80,6 +80,18 @@ def two(op: str, **attributes: int) -> Build:
     return lambda b, x: b.op(op, b.conv(x, 8), b.conv(x, 8), **attributes)
 
 
+def choice(op: str) -> Build:
+    return lambda b, x: b.op("Where", b.op(op, x, b.op("Neg", x)), x, np.asarray(0.5, np.float32))
+
+
+def logic(op: str) -> Build:
+    def build(b: Any, x: Any) -> Any:
+        inside = b.op(op, b.op("Greater", x, b.normal(3, 1, 1)), b.op("Less", x, b.normal(17)))
+        return b.op("Where", inside, x, b.normal(3, 1, 1))
+
+    return build
+
+
 def after_conv(op: str, *constants: Any, **attributes: Any) -> Build:
     return lambda b, x: b.op(op, b.conv(x, 8), *constants, **attributes)
 
@@ -120,6 +132,41 @@ FUNCTIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
 )
 
 CASES: dict[str, Case] = {
+    **{
+        op: Case(
+            choice(op), ("NEG", code, "SELECT_V2"), precisions=("fp32",), not_delegated=(code, "SELECT_V2")
+        )
+        for op, code in (
+            ("Equal", "EQUAL"),
+            ("Greater", "GREATER"),
+            ("GreaterOrEqual", "GREATER_EQUAL"),
+            ("Less", "LESS"),
+            ("LessOrEqual", "LESS_EQUAL"),
+        )
+    },
+    **{
+        op: Case(
+            logic(op),
+            ("GREATER", "LESS", f"LOGICAL_{op.upper()}", "SELECT_V2"),
+            precisions=("fp32",),
+            not_delegated=("GREATER", "LESS", f"LOGICAL_{op.upper()}", "SELECT_V2"),
+        )
+        for op in ("And", "Or")
+    },
+    "Not": Case(
+        lambda b, x: b.op("Where", b.op("Not", b.op("Greater", x, b.normal(3, 1, 1))), x, b.op("Neg", x)),
+        ("GREATER", "LOGICAL_NOT", "NEG", "SELECT_V2"),
+        precisions=("fp32",),
+        not_delegated=("GREATER", "LOGICAL_NOT", "SELECT_V2"),
+    ),
+    "Where": Case(
+        lambda b, x: b.op(
+            "Where", b.op("Greater", x, np.asarray(0, np.float32)), b.conv(x, 3, pads=[1] * 4), x
+        ),
+        (CONV, "GREATER", "SELECT_V2"),
+        precisions=("fp32",),
+        not_delegated=("GREATER", "SELECT_V2"),
+    ),
     "Log": Case(
         lambda b, x: b.op("Log", b.op("Sigmoid", x)),
         ("LOGISTIC", "LOG"),
@@ -245,6 +292,18 @@ CASES: dict[str, Case] = {
         lambda b, x: pool("MaxPool", 3, 2, 1)(b, b.op("Relu", b.conv(x, 4))),
         (CONV, "PAD", "MAX_POOL_2D"),
         (1, 3, 18, 18),
+    ),
+    "MaxPool, dilated": Case(
+        lambda b, x: b.op(
+            "MaxPool",
+            b.conv(x, 4),
+            kernel_shape=[2, 3],
+            strides=[2, 1],
+            pads=[1, 2, 0, 2],
+            dilations=[3, 2],
+        ),
+        (CONV, "PADV2", *("STRIDED_SLICE",) * 5, *("MAXIMUM",) * 3),
+        not_delegated=("PADV2", *("STRIDED_SLICE",) * 5, *("MAXIMUM",) * 3),
     ),
     "MaxPool, then Relu": Case(
         lambda b, x: b.op("Relu", pool("MaxPool", 3, 2)(b, b.conv(x, 4))),

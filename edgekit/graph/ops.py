@@ -95,6 +95,7 @@ _POOL = Operator("pool", shapes.pool)
 _GLOBAL_POOL = Operator("pool", shapes.global_pool)
 _REDUCE = Operator("reduce", shapes.reduce)
 _QUANTIZE = Operator("quantize", shapes.like_input)
+_CHOICES = ("And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Where")
 
 OPERATORS: dict[str, Operator] = {
     "Conv": Operator("conv", shapes.conv, _conv_macs),
@@ -136,6 +137,7 @@ OPERATORS: dict[str, Operator] = {
     "Min": _ELEMENTWISE,
     "Max": _ELEMENTWISE,
     "Pow": _ELEMENTWISE,
+    **dict.fromkeys(_CHOICES, _ELEMENTWISE),
     "MaxPool": _POOL,
     "AveragePool": _POOL,
     "GlobalAveragePool": _GLOBAL_POOL,
@@ -174,7 +176,7 @@ TRANSIENT: dict[str, Operator] = {
     "CastLike": Operator("view", shapes.like_input),
     "Sum": Operator("elementwise", shapes.broadcast),
     "Mean": Operator("elementwise", shapes.broadcast),
-    **dict.fromkeys(("Celu", "Mish", "Selu", "Softsign", "Swish"), _ACTIVATION),
+    **dict.fromkeys(("Celu", "Mish", "Selu", "Softsign", "Swish", "ThresholdedRelu"), _ACTIVATION),
     **dict.fromkeys(
         ("GroupNormalization", "InstanceNormalization", "MeanVarianceNormalization"), _ACTIVATION
     ),
@@ -247,7 +249,8 @@ def infer_types(node: ir.Node) -> None:
         raise UnsupportedError(f"node {node.name!r} ({node.op_type}) is malformed: {exc}") from exc
     if len(found) != len(node.outputs) or min((min(shape, default=0) for shape in found), default=0) < 0:
         raise UnsupportedError(
-            f"node {node.name!r} ({node.op_type}) has {len(node.outputs)} outputs of shapes {list(found)}"
+            f"node {node.name!r} ({node.op_type}) has {len(node.outputs)} outputs of shapes {list(found)}",
+            hint="the network may use the first output only" if len(node.outputs) > len(found) else "",
         )
     if any(math.prod(shape) > _MOST_ELEMENTS for shape in found):
         raise UnsupportedError(
@@ -267,5 +270,7 @@ def _output_dtype(node: ir.Node) -> ir.DataType:
     if node.op_type == "QuantizeLinear":
         zero = array_of(node.inputs[2]) if len(node.inputs) > 2 else None
         return ir.DataType.UINT8 if zero is None else ir.DataType.from_numpy(zero.dtype)
-    dtype = required(node, 1 if node.op_type == "CastLike" else 0).dtype
+    if node.op_type in _CHOICES and node.op_type != "Where":
+        return ir.DataType.BOOL
+    dtype = required(node, 1 if node.op_type in ("CastLike", "Where") else 0).dtype
     return ir.DataType.FLOAT if dtype is None else dtype

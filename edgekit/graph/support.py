@@ -12,8 +12,8 @@ LIMITS: dict[str, str] = {
     "ArgMin": "the first of equal extremes; int64 indices",
     "AveragePool": "one or two spatial axes, no dilation",
     "BatchNormalization": "in evaluation mode, with constant statistics; folded into the layer before it",
-    "Cast": "of constants, or to float32",
-    "CastLike": "of constants, or to float32",
+    "Cast": "of constants, to float32, or from bool to float32",
+    "CastLike": "of constants, to float32, or from bool to float32",
     "Clip": "constant scalar bounds",
     "Conv": "constant weights, one or two spatial axes",
     "ConvTranspose": "constant weights, one or two spatial axes; groups become zeros of a dense weight",
@@ -25,7 +25,7 @@ LIMITS: dict[str, str] = {
     "InstanceNormalization": "constant scale and bias",
     "LRN": "an odd number of channels in TFLite",
     "LayerNormalization": "its mean and deviation are not read",
-    "MaxPool": "one or two spatial axes, no dilation, its indices are not read",
+    "MaxPool": "one or two spatial axes, its indices are not read",
     "Pad": "constant amounts; constant, reflect, edge and wrap",
     "PRelu": "constant slopes",
     "Reshape": "to a constant shape",
@@ -44,12 +44,10 @@ LIMITS: dict[str, str] = {
 
 _CONTROL = "export the model with static control flow (torch.export, or tracing)"
 _POSTPROCESSING = "cut the model before its post-processing, and run that in the application"
-_COMPARED = "masks and choices by comparison: write them as Clip, Relu or a multiplication"
 
 WAYS_AROUND: dict[str, str] = {
     **dict.fromkeys(("If", "Loop", "Scan", "SequenceMap"), _CONTROL),
     **dict.fromkeys(("NonMaxSuppression", "TopK", "RoiAlign", "NonZero", "Unique"), _POSTPROCESSING),
-    **dict.fromkeys(("Equal", "Greater", "Less", "Where", "And", "Or", "Not", "Xor"), _COMPARED),
     **dict.fromkeys(("LSTM", "GRU", "RNN"), "recurrent networks are not supported"),
     "Attention": "export the model for opset 18, where attention is matrix products and a softmax",
     "DeformConv": "train with a plain convolution; no mobile runtime has deformable ones",
@@ -59,7 +57,7 @@ WAYS_AROUND: dict[str, str] = {
     "GridSample": "use Resize where the grid is regular",
     "Hardmax": "use ArgMax",
     "MaxUnpool": "use Resize with mode nearest, or ConvTranspose",
-    "ThresholdedRelu": "use Relu, or Clip",
+    "Xor": "write it as And, Or and Not",
 }
 """Operator that has no form in edgekit → what to do instead."""
 

@@ -89,6 +89,15 @@ CALLS: dict[str, list[tuple[str, dict[str, Any]]]] = {
 }
 for _op in ("Add", "Sub", "Mul", "Div", "Min", "Max", "Pow"):
     CALLS[_op] = [(f"{_op}(x, w)", {"w": np.ones((6, 1, 1))}), (f"{_op}(w, x)", {"w": np.ones((1, 1, 1, 8))})]
+for _op in ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"):
+    CALLS[_op] = [(f"{_op}(x, w)", {"w": np.ones((6, 1, 1))})]
+for _op in ("And", "Or"):
+    CALLS[_op] = [(f"{_op}(t, w)", {"w": np.ones((6, 1, 1), np.bool_)})]
+CALLS["Not"] = [("Not(t)", {})]
+CALLS["Where"] = [
+    ("Where(t, x, w)", {"w": np.ones((6, 1, 1))}),
+    ("Where(t, w, x)", {"w": np.ones((1, 1, 1))}),
+]
 for _op in ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum"):
     CALLS[_op] = [
         (f"{_op}<keepdims=0>(x, axes)", {"axes": np.array([2, -1])}),
@@ -101,8 +110,9 @@ for _op in sorted({*OPERATORS} - {*CALLS}):
 
 
 def model_of(make_model: MakeModel, call: str, constants: dict[str, Any]) -> ir.Model:
-    """The call behind what it reads: ``f`` is x flattened, ``q`` is x quantized."""
-    before = "f = Flatten(x)" if "(f" in call else "q = QuantizeLinear(x, s, z)" if "(q" in call else ""
+    """The call behind what it reads: ``f`` is x flattened, ``q`` is x quantized, ``t`` are truths."""
+    befores = {"(f": "f = Flatten(x)", "(q": "q = QuantizeLinear(x, s, z)", "(t": "t = Greater(x, x)"}
+    before = next((text for start, text in befores.items() if start in call), "")
     arrays = {name: np.asarray(array) for name, array in constants.items()}
     return make_model(f"({IMAGE}) => (float y) {{ {before} y = {call} }}", **arrays)
 

@@ -188,8 +188,9 @@ class Lowering:
 
     def result(self, value: ir.Value, inherit: int | None = None, layout: Layout | None = None) -> int:
         """A new tensor that holds ``value``, in ``layout`` and the precision's dtype."""
-        parameters = self.parameters_for(value, inherit)
-        dtype = np.dtype(np.float32) if parameters is None else parameters.dtype
+        is_truth = value.dtype == ir.DataType.BOOL
+        parameters = None if is_truth else self.parameters_for(value, inherit)
+        dtype = np.dtype(np.bool_ if is_truth else np.float32) if parameters is None else parameters.dtype
         shape = shape_in_file(shape_of(value), layout)
         index = self.program.add_tensor(name_of(value), shape, dtype, parameters)
         self.bind(value, index, layout)

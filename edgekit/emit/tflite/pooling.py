@@ -7,6 +7,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from edgekit.emit.tflite.activation import absorb_activation
+from edgekit.emit.tflite.dilated import lower_dilated_max
 from edgekit.emit.tflite.lowering import Lowering, name_of
 from edgekit.emit.tflite.padding import Side, Window, pad_explicitly
 from edgekit.emit.tflite.program import Option, Quantization
@@ -91,10 +92,14 @@ def _window_options(window: Window, fused: int) -> dict[str, Option]:
 
 
 def lower_max_pool(lowering: Lowering, node: ir.Node) -> None:
-    """MAX_POOL_2D; explicit padding is zero where nothing is negative, else repeats the border."""
+    """MAX_POOL_2D; explicit padding is zero where nothing is negative, else repeats the border.
+
+    Dilated windows are maxima of strided slices.
+    """
     source, window = lowering.operand(node.inputs[0]), Window.of(node)
     if (window.height.dilation, window.width.dilation) != (1, 1):
-        raise UnsupportedError(f"node {node.name!r} (MaxPool): TFLite has no dilated pool")
+        lower_dilated_max(lowering, node, source, window)
+        return
     scheme = window.scheme
     if scheme is None:
         pad = pad_explicitly if _is_non_negative(node.inputs[0]) else _repeat_borders

@@ -57,6 +57,7 @@ __all__ = ["FLOAT_ONLY", "LOWERINGS", "lower", "try_lower"]
 LOWERINGS: dict[str, Callable[[Lowering, ir.Node], None]] = {
     "Abs": unary("ABS"),
     "Add": binary("ADD"),
+    "And": binary("LOGICAL_AND", fuses=False),
     "ArgMax": extreme_index("ARG_MAX"),
     "ArgMin": extreme_index("ARG_MIN"),
     "AveragePool": lower_average_pool,
@@ -70,6 +71,7 @@ LOWERINGS: dict[str, Callable[[Lowering, ir.Node], None]] = {
     "DequantizeLinear": lower_dequantize,
     "Div": binary("DIV"),
     "Elu": unary("ELU"),
+    "Equal": binary("EQUAL", fuses=False),
     "Erf": lower_erf,
     "Exp": unary("EXP"),
     "Expand": lower_expand,
@@ -80,11 +82,15 @@ LOWERINGS: dict[str, Callable[[Lowering, ir.Node], None]] = {
     "Gemm": lower_gemm,
     "GlobalAveragePool": lower_global_average_pool,
     "GlobalMaxPool": lower_global_max_pool,
+    "Greater": binary("GREATER", fuses=False),
+    "GreaterOrEqual": binary("GREATER_EQUAL", fuses=False),
     "HardSigmoid": lower_hard_sigmoid,
     "HardSwish": lower_hard_swish,
     "LRN": lower_lrn,
     "LayerNormalization": lower_layer_normalization,
     "LeakyRelu": lower_leaky_relu,
+    "Less": binary("LESS", fuses=False),
+    "LessOrEqual": binary("LESS_EQUAL", fuses=False),
     "Log": unary("LOG"),
     "LogSoftmax": lower_log_softmax,
     "MatMul": lower_matmul,
@@ -93,6 +99,8 @@ LOWERINGS: dict[str, Callable[[Lowering, ir.Node], None]] = {
     "Min": binary("MINIMUM", fuses=False),
     "Mul": binary("MUL"),
     "Neg": unary("NEG"),
+    "Not": unary("LOGICAL_NOT"),
+    "Or": binary("LOGICAL_OR", fuses=False),
     "PRelu": lower_prelu,
     "Pad": lower_pad,
     "Pow": binary("POW", fuses=False),
@@ -119,6 +127,7 @@ LOWERINGS: dict[str, Callable[[Lowering, ir.Node], None]] = {
     "Tanh": unary("TANH"),
     "Tile": lower_tile,
     "Transpose": lower_transpose,
+    "Where": binary("SELECT_V2", fuses=False),
 }
 """ONNX operator → the function that lowers one node of it."""
 
@@ -137,6 +146,7 @@ FLOAT_ONLY = frozenset(
             "LRN",
             "LayerNormalization",
         ),
+        *("And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Where"),
         *("Log", "LogSoftmax", "MatMul", "Max", "Min", "Neg", "Pow", "Reciprocal", "ReduceProd", "ReduceSum"),
         *("Round", "Sign", "Sin", "Softplus", "Sqrt"),
     )

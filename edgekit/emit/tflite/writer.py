@@ -56,6 +56,7 @@ _OPTIONS: dict[str, str] = {
 }
 
 _TYPES: dict[str, int] = {
+    "bool": schema.TensorType.BOOL,
     "float32": schema.TensorType.FLOAT32,
     "float16": schema.TensorType.FLOAT16,
     "int16": schema.TensorType.INT16,

@@ -73,6 +73,20 @@ def _swish(node: ir.Node) -> ir.Value:
     return _of(node, "Mul", x, _of(node, "Sigmoid", inner))
 
 
+def _thresholded_relu(node: ir.Node) -> ir.Value:
+    x, alpha = required(node, 0), node.attributes.get_float("alpha", 1.0)
+    above = _of(node, "Greater", x, _scalar(node, alpha))
+    return _of(node, "Where", above, x, _scalar(node, 0.0))
+
+
+def _cast(node: ir.Node) -> ir.Value | None:
+    """Truth as a number."""
+    truth = required(node, 0)
+    if truth.dtype != ir.DataType.BOOL or node.outputs[0].dtype != ir.DataType.FLOAT:
+        return None
+    return _of(node, "Where", truth, _scalar(node, 1.0), _scalar(node, 0.0))
+
+
 def _mean(node: ir.Node) -> ir.Value:
     total = required(node, 0)
     for index in range(1, len(node.inputs)):
@@ -112,6 +126,8 @@ def _pow(node: ir.Node) -> ir.Value | None:
 
 
 DECOMPOSED_FUNCTIONS: dict[str, Callable[[ir.Node], ir.Value | None]] = {
+    "Cast": _cast,
+    "CastLike": _cast,
     "Celu": _celu,
     "Elu": _elu,
     "Max": _chain,
@@ -122,5 +138,6 @@ DECOMPOSED_FUNCTIONS: dict[str, Callable[[ir.Node], ir.Value | None]] = {
     "Selu": _selu,
     "Softsign": _softsign,
     "Swish": _swish,
+    "ThresholdedRelu": _thresholded_relu,
 }
 """Operator → what computes the same, or None for a form that stays."""

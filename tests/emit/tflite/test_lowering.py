@@ -12,7 +12,7 @@ from edgekit.emit import EmitOptions, emit
 from edgekit.emit.tflite.registry import LOWERINGS
 from edgekit.errors import UnsupportedError
 from edgekit.options import Precision
-from lowering_cases import CASES, RESIZE, Build, Case, on_input, pool
+from lowering_cases import CASES, RESIZE, Build, Case, on_input
 
 # Largest error over the largest answer: rounding of sums, of half-precision weights, of int8 weights.
 RELATIVE_ERROR = {"fp32": 1e-5, "fp16": 2e-3, "dynamic": 3e-2}
@@ -87,7 +87,6 @@ def test_an_unknown_operator_is_named_with_its_node(new_graph: Any, tmp_path: Pa
 
 
 REFUSED: dict[str, Build] = {
-    "MaxPool": pool("MaxPool", 3, 1, 0, dilations=[2, 2]),  # type: ignore[arg-type]
     "HardSigmoid": on_input("HardSigmoid", alpha=0.2, beta=0.5),
     "LRN": on_input("LRN", size=2),
     "Pad": on_input("Pad", np.asarray([0, 0, 1, 1, 0, 0, 1, 1]), mode="edge"),
