@@ -13,6 +13,7 @@ The file is converted by ``openvino.convert_model``.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from edgekit.emit.openvino_conversion import convert
 from edgekit.emit.openvino_kernels import hint_kernels
 from edgekit.emit.openvino_metadata import describe
 from edgekit.emit.rendering import Recipe, render
+from edgekit.emit.renderings.average_padding import pad_averages
 from edgekit.emit.renderings.clamps import drop_implied_clamps
 from edgekit.emit.renderings.hard_sigmoid import expand_hard_sigmoid
 from edgekit.emit.renderings.silu import merge_silu
@@ -40,7 +42,14 @@ __all__ = ["emit"]
 _RECIPE: Recipe = {
     "fp32": (expand_hard_sigmoid,),
     "fp16": (expand_hard_sigmoid,),
-    "int8": (drop_implied_clamps, expand_hard_sigmoid, merge_silu, shift_to_uint8, store_islands_half),
+    "int8": (
+        drop_implied_clamps,
+        expand_hard_sigmoid,
+        merge_silu,
+        pad_averages,
+        shift_to_uint8,
+        store_islands_half,
+    ),
     "dynamic": (expand_hard_sigmoid, store_int8),
     "weight-only": (expand_hard_sigmoid, store_int8),
 }
@@ -60,6 +69,7 @@ def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
     converted = convert(serialize(rendered.model))
     if options.precision == "int8":
         check_integer(converted, rendered.floats)
+    _name_inputs(converted, [spec.name for spec in (rendered.input, *rendered.more_inputs)])
     _rename_counted(converted, keep=_names(rendered.model))
     describe(converted, rendered, options)
     _save(converted, path, options.precision)
@@ -81,6 +91,14 @@ def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
 
 def _names(model: ir.Model) -> set[str]:
     return {str(named.name) for node in model.graph for named in (node, *node.inputs) if named is not None}
+
+
+def _name_inputs(model: Any, names: Sequence[str]) -> None:
+    """Inputs keep their names where OpenVINO folds the operator behind one, and names it after that."""
+    for port, name in zip(model.inputs, names, strict=True):
+        if port.get_names() != {name}:
+            port.get_node().set_friendly_name(name)
+            port.get_tensor().set_names({name})
 
 
 def _rename_counted(model: Any, keep: set[str]) -> None:
