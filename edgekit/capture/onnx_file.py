@@ -16,6 +16,7 @@ import onnx_ir as ir
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 
 from edgekit.capture.finish import finish
+from edgekit.capture.half import widen_halves
 from edgekit.capture.lift import lift_weights, restore_weights
 from edgekit.capture.opset import convert_opset
 from edgekit.capture.sequences import replace_sequences
@@ -39,7 +40,7 @@ _QUANTIZED = frozenset(
     }
     | {"QuantizeLinear"}
 )
-_OPTIONAL_OUTPUTS = frozenset({"BatchNormalization", "Dropout", "LayerNormalization", "MaxPool"})
+_OPTIONAL_OUTPUTS = frozenset({"Dropout", "LayerNormalization", "MaxPool"})
 _MAGIC = {
     b"PK\x03\x04": ("a zip archive", "torch checkpoints are weights (--weights FILE), not a model"),
     b"\x80\x02": ("a Python pickle", "torch checkpoints are weights (--weights FILE), not a model"),
@@ -69,11 +70,14 @@ def load_onnx(
     _require_supported(proto.graph)
     _load_external_data(proto, file)
     weights = lift_weights(proto.graph)
+    _shape_outputs(proto.graph)
+    _drop_unused_outputs(proto.graph)
     _check(proto, file)
     model = _deserialize(convert_opset(proto, file), file)
     restore_weights(model.graph, weights)
     replace_sequences(model)
     _prepare(model)
+    widen_halves(model)
     fix_input_shapes(model, resolution, inputs)
     return finish(model)
 
@@ -115,6 +119,11 @@ def _require_model(proto: onnx.ModelProto, file: Path) -> None:
 
 def _require_supported(graph: onnx.GraphProto) -> None:
     """Refuse what no pass could express, before anything else reads the nodes."""
+    if graph.sparse_initializer:
+        raise UnsupportedError(
+            f"{len(graph.sparse_initializer)} weights are stored sparse, which is not supported",
+            hint="export the model with dense weights",
+        )
     for node in graph.node:
         if not all(isinstance(name, str) for name in (node.name, node.op_type, *node.input, *node.output)):
             raise ModelFileError("the names of a node are not text: the file is damaged", hint=_AGAIN)
@@ -159,6 +168,21 @@ def _load_external_data(proto: onnx.ModelProto, file: Path) -> None:
         ) from exc
 
 
+def _shape_outputs(graph: onnx.GraphProto) -> None:
+    """Give every output one, which the checker wants and nobody reads: a cut model's have none."""
+    for value in graph.output:
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.shape.SetInParent()
+
+
+def _drop_unused_outputs(graph: onnx.GraphProto) -> None:
+    """Masks, indices and statistics that nobody reads."""
+    read = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+    for node in graph.node:
+        while node.op_type in _OPTIONAL_OUTPUTS and len(node.output) > 1 and node.output[-1] not in read:
+            del node.output[-1]
+
+
 def _check(proto: onnx.ModelProto, file: Path) -> None:
     """The onnx package's own checker; it cannot hold models above protobuf's 2 GB."""
     try:
@@ -187,19 +211,9 @@ def _prepare(model: ir.Model) -> None:
         node.name = node.name or (node.outputs[0].name if node.outputs else "")
         node.metadata_props.clear()
         node.metadata_props[SCOPE] = layer_name(node.name or "")
-        _drop_unused_outputs(node)
         for index, value in enumerate(node.outputs):
             value.name = value.name or f"{node.name}.{index}"
             value.shape = None
-
-
-def _drop_unused_outputs(node: ir.Node) -> None:
-    """Masks, indices and statistics that nobody reads."""
-    count = len(node.outputs)
-    while count > 1 and not node.outputs[count - 1].uses() and not node.outputs[count - 1].is_graph_output():
-        count -= 1
-    if node.op_type in _OPTIONAL_OUTPUTS and count < len(node.outputs):
-        node.resize_outputs(count)
 
 
 def _damaged(file: Path, reason: str) -> ModelFileError:

@@ -18,6 +18,7 @@ from edgekit.graph.ops import OPSET, YOUNGER
 __all__ = ["OLDEST_OPSET", "convert_opset"]
 
 OLDEST_OPSET = 9
+_RESIZES_FROM_CORNERS = 10
 
 
 def convert_opset(proto: onnx.ModelProto, file: Path) -> onnx.ModelProto:
@@ -30,6 +31,8 @@ def convert_opset(proto: onnx.ModelProto, file: Path) -> onnx.ModelProto:
             f"{file} has opset {version}, expected {OLDEST_OPSET} to {onnx.defs.onnx_opset_version()}",
             hint=f"export the model with opset {OPSET}",
         )
+    _drop_foreign_imports(proto)
+    _refuse_training(proto)
     if version < OPSET:
         return _upgraded(proto, version, file)
     if version > OPSET:
@@ -37,15 +40,43 @@ def convert_opset(proto: onnx.ModelProto, file: Path) -> onnx.ModelProto:
     return proto
 
 
+def _drop_foreign_imports(proto: onnx.ModelProto) -> None:
+    """Domains that exporters name and no node is of: those of nodes are refused before."""
+    own = [item for item in proto.opset_import if item.domain in ("", "ai.onnx")]
+    del proto.opset_import[:]
+    proto.opset_import.extend(own)
+
+
+def _refuse_training(proto: onnx.ModelProto) -> None:
+    """Before opset 14 a batch normalization trains where it gives statistics."""
+    for node in proto.graph.node:
+        if node.op_type == "BatchNormalization" and any(node.output[1:]):
+            raise UnsupportedError(
+                f"node {node.name or node.output[0]!r} (BatchNormalization) is in training mode",
+                hint="export the model in evaluation mode",
+            )
+
+
 def _upgraded(proto: onnx.ModelProto, version: int, file: Path) -> onnx.ModelProto:
     try:
-        return onnx.version_converter.convert_version(proto, OPSET)
+        upgraded = onnx.version_converter.convert_version(proto, OPSET)
     except (onnx.version_converter.ConvertError, RuntimeError, ValueError) as exc:
         lines = str(exc).strip().splitlines() or [type(exc).__name__]
         raise UnsupportedError(
             f"{file} cannot be converted from opset {version} to {OPSET}: {lines[-1]}",
             hint=f"export the model with opset {OPSET}",
         ) from exc
+    if version <= _RESIZES_FROM_CORNERS:
+        _state_coordinates(upgraded)
+    return upgraded
+
+
+def _state_coordinates(proto: onnx.ModelProto) -> None:
+    """Say how old resizes sample, for which the converter leaves the defaults of later opsets."""
+    modes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    for node in proto.graph.node:
+        if node.op_type == "Resize":
+            node.attribute.extend(onnx.helper.make_attribute(*mode) for mode in modes.items())
 
 
 def _downgrade(proto: onnx.ModelProto, version: int) -> None:

@@ -157,7 +157,7 @@ def test_open_sizes(save: Save) -> None:
     [
         ("float[4,3,8,8]", "fixed batch of 4"),
         ("uint8[1,3,8,8]", "expected float32"),
-        ("float16[1,3,8,8]", "expected float32"),
+        ("double[1,3,8,8]", "expected float32"),
         ("float[1,c,8,8]", "dimension 1"),
         ("float", "batch dimension"),
     ],
