@@ -2,7 +2,8 @@
 
 This is the reference that calibration, bias correction and verification read. A canonical graph has
 batch size 1; the runner lets the batch dimension float, so N images are one call, unless an operator
-fixes it (a ``Resize`` to constant sizes, say), in which case images run one by one.
+fixes it (a ``Resize`` to constant sizes, say), in which case images run one by one. Values without a batch
+dimension, whose first is not 1, get one here: those of N images are stacked.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import onnx_ir as ir
 from edgekit.errors import GraphError, InputError, MissingExtraError
 from edgekit.graph.batch import free_batch
 from edgekit.graph.subgraph import extract_subgraph, find_value
-from edgekit.graph.values import array_of
+from edgekit.graph.values import array_of, shape_of
 
 __all__ = ["GraphRunner"]
 
@@ -57,7 +58,10 @@ class GraphRunner:
         self._constant_outputs = _constants(model, wanted)
         computed = [name for name in wanted if name not in given and name not in self._constant_outputs]
         part = extract_subgraph(model, given, computed)
-        self._batched = free_batch(part)
+        ends = {value.name or "": value for value in (*part.graph.inputs, *part.graph.outputs)}
+        self._types = {name: _numpy_type(value) for name, value in ends.items()}
+        self._stacked = {name for name, value in ends.items() if shape_of(value)[:1] != (1,)}
+        self._batched = not self._stacked and free_batch(part)
         self._computed = computed
         self._session = _session(part, num_threads, optimize) if computed else None
 
@@ -65,7 +69,7 @@ class GraphRunner:
         """Values of the outputs for a batch.
 
         ``batch`` is float32 ``[N, C, H, W]`` for a graph with one input, or one such array for each
-        input name. Each result keeps the batch dimension first. Raises
+        input name. Each result has the batch dimension first. Raises
         :class:`~edgekit.errors.InputError` when names or shapes do not fit.
         """
         feeds = self._feeds(batch)
@@ -75,8 +79,8 @@ class GraphRunner:
         if self._batched:
             results = self._run_once(feeds)
         else:
-            singles = [self._run_once(_row(feeds, i)) for i in range(size.pop())]
-            results = {name: np.concatenate([s[name] for s in singles]) for name in self._computed}
+            singles = [self._run_once(self._single(feeds, i)) for i in range(size.pop())]
+            results = {name: self._joined(name, [s[name] for s in singles]) for name in self._computed}
         known = {**feeds, **self._constant_outputs, **results}
         return {name: known[name] for name in self.output_names}
 
@@ -84,7 +88,16 @@ class GraphRunner:
         named = batch if isinstance(batch, Mapping) else {self.input_names[0]: batch}
         if set(named) != set(self.input_names):
             raise InputError(f"inputs {sorted(named)} were given, expected {sorted(self.input_names)}")
-        return {name: np.asarray(array, np.float32) for name, array in named.items()}
+        return {name: np.asarray(array, self._types.get(name, np.float32)) for name, array in named.items()}
+
+    def _single(self, feeds: Mapping[str, FloatArray], index: int) -> dict[str, FloatArray]:
+        return {
+            name: array[index] if name in self._stacked else array[index : index + 1]
+            for name, array in feeds.items()
+        }
+
+    def _joined(self, name: str, singles: Sequence[FloatArray]) -> FloatArray:
+        return np.stack(singles) if name in self._stacked else np.concatenate(singles)
 
     def _run_once(self, feeds: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
         if self._session is None:
@@ -108,8 +121,8 @@ def _constants(model: ir.Model, names: Sequence[str]) -> dict[str, FloatArray]:
     return found
 
 
-def _row(feeds: Mapping[str, FloatArray], index: int) -> dict[str, FloatArray]:
-    return {name: array[index : index + 1] for name, array in feeds.items()}
+def _numpy_type(value: ir.Value) -> np.dtype[np.generic]:
+    return np.dtype(np.float32) if value.dtype is None else value.dtype.numpy()
 
 
 def _session(model: ir.Model, num_threads: int | None, optimize: bool) -> _Session:

@@ -19,7 +19,7 @@ import onnx_ir as ir
 from edgekit.errors import UnsupportedError
 from edgekit.graph.clamps import bounds_of
 from edgekit.graph.ops import is_fusable
-from edgekit.graph.values import array_of, only_reader, required
+from edgekit.graph.values import array_of, only_reader, required, shape_of
 from edgekit.quantize.arithmetic import ActivationParams, wide_params
 from edgekit.quantize.contract import CONTRACT, WEIGHTED, rule_of
 
@@ -156,6 +156,7 @@ def _layers(graph: ir.Graph, floats: Collection[str]) -> Iterable[Layer]:
             yield replace(layer, precision="float")
             continue
         _require_constant_weight(node)
+        _require_one_image(node)
         yield layer
 
 
@@ -163,6 +164,14 @@ def _require_constant_weight(node: ir.Node) -> None:
     if node.op_type in WEIGHTED and array_of(required(node, 1)) is None:
         raise UnsupportedError(
             f"node {node.name!r} ({node.op_type}) has a computed weight, which int8 kernels do not take",
+            hint=f"export with --precision fp16, or with --keep-float {node.name}",
+        )
+
+
+def _require_one_image(node: ir.Node) -> None:
+    if node.op_type in WEIGHTED and shape_of(required(node, 0))[0] != 1:
+        raise UnsupportedError(
+            f"node {node.name!r} ({node.op_type}) sees an image as a batch of parts, which int8 does not",
             hint=f"export with --precision fp16, or with --keep-float {node.name}",
         )
 

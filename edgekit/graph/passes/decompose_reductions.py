@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -111,9 +110,10 @@ def _instance_normalization(node: ir.Node) -> ir.Value:
 def _group_normalization(node: ir.Node) -> ir.Value:
     x, epsilon = required(node, 0), node.attributes.get_float("epsilon", 1e-5)
     shape, groups = shape_of(x), node.attributes.get_int("num_groups", 1)
-    table = (shape[0], groups, math.prod(shape[1:]) // groups)
+    # Axes that are kept apart need not be brought together in memory.
+    table = (shape[0], groups, shape[1] // groups, *shape[2:])
     grouped = _reshaped(node, x, table)
-    normal = _reshaped(node, _standardized(node, grouped, [2], epsilon), shape)
+    normal = _reshaped(node, _standardized(node, grouped, range(2, len(table)), epsilon), shape)
     for index in (1, 2):
         array = array_of(required(node, index))
         if array is not None and array.size == groups != shape[1]:  # opset 18 has one number a group

@@ -19,14 +19,19 @@ __all__ = ["normalize_linear"]
 
 
 def normalize_linear(model: ir.Model) -> bool:
-    """Rewrite ``MatMul``."""
+    """Rewrite ``MatMul``, and ``Gemm`` of several rows by constant weights."""
     modified = False
+    for node in list(model.graph):
+        if node.op_type == "Gemm" and _has_rows(node):
+            _replace_gemm(node)
+            modified = True
     for node in list(model.graph):
         if node.op_type != "MatMul" or node.graph is None:
             continue
         weight = array_of(required(node, 1))
         rank = len(shape_of(required(node, 0)))
-        if weight is not None and weight.ndim == 2 and rank > 2:
+        rows = shape_of(required(node, 0))[0] if rank else 0
+        if weight is not None and weight.ndim == 2 and (rank > 2 or (rank == 2 and rows != 1)):
             _replace_by_convolution(node, weight)
             modified = True
         elif weight is None or rank != 2:
@@ -34,19 +39,44 @@ def normalize_linear(model: ir.Model) -> bool:
     return modified
 
 
+def _has_rows(node: ir.Node) -> bool:
+    """Whether it is a layer over rows of one image rather than over one row for each."""
+    return array_of(required(node, 1)) is not None and shape_of(node.outputs[0])[0] != 1
+
+
+def _replace_gemm(node: ir.Node) -> None:
+    attributes, source, weight = node.attributes, required(node, 0), array_of(required(node, 1))
+    if attributes.get_int("transA", 0):
+        source = add_before(node, "Transpose", [source], {"perm": [1, 0]})
+    matrix = np.asarray(weight).T if attributes.get_int("transB", 0) else np.asarray(weight)
+    scaled = matrix * np.float32(attributes.get_float("alpha", 1.0))
+    result = add_before(node, "MatMul", [source, constant_before(node, "weight", scaled)])
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    if bias is not None:
+        beta = constant_before(node, "beta", np.asarray(attributes.get_float("beta", 1.0), np.float32))
+        array = array_of(bias)
+        shift = (
+            add_before(node, "Mul", [bias, beta])
+            if array is None
+            else constant_before(node, "bias", array * np.float32(attributes.get_float("beta", 1.0)))
+        )
+        result = add_before(node, "Add", [result, shift])
+    replace_node(node, result)
+
+
 def _replace_by_convolution(node: ir.Node, weight: Array) -> None:
     source = required(node, 0)
     shape, (inner, made) = shape_of(source), weight.shape
     bias, last = _bias(node, made)
-    image = (shape[0], math.prod(shape[1:-2]), shape[-2], inner)
-    seen = source if len(shape) == 4 else _reshaped(node, source, image)
+    image = (1, math.prod(shape[:-2]), shape[-2], inner)  # whatever comes first, the rows are of one image
+    seen = source if shape == image else _reshaped(node, source, image)
     turned = add_before(node, "Transpose", [seen], {"perm": [0, 3, 1, 2]})
     kernel = np.ascontiguousarray(weight.T).reshape(made, inner, 1, 1)
     inputs = [turned, constant_before(node, "weight", kernel), constant_before(node, "bias", bias)]
     attributes = {"kernel_shape": [1, 1], "strides": [1, 1], "dilations": [1, 1], "pads": [0, 0, 0, 0]}
     product = add_before(node, "Conv", inputs, {**attributes, "group": 1})
     result = add_before(node, "Transpose", [product], {"perm": [0, 2, 3, 1]})
-    result = result if len(shape) == 4 else _reshaped(node, result, (*shape[:-1], made))
+    result = result if shape == image else _reshaped(node, result, (*shape[:-1], made))
     replace_node(last, result)
     if last is not node:
         drop_node(node)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 
-from edgekit.graph.edit import replace_node
+from edgekit.graph.edit import add_before, constant_before, replace_node
 from edgekit.graph.values import array_of, required, shape_of
 
 __all__ = ["remove_identities"]
@@ -17,11 +18,21 @@ def remove_identities(model: ir.Model) -> bool:
         if not _is_identity(node):
             continue
         source = required(node, 0)
-        if node.outputs[0].is_graph_output() and source.producer() is None:
-            continue  # a graph's output must be computed by a node
+        if node.outputs[0].is_graph_output() and (source.producer() is None or source.is_graph_output()):
+            modified |= _write_copy(node, source)
+            continue
         replace_node(node, source)
         modified = True
     return modified
+
+
+def _write_copy(node: ir.Node, source: ir.Value) -> bool:
+    """A graph's output is computed by a node, for it alone: one that hands on what is there is a view."""
+    if node.op_type == "Reshape":
+        return False
+    shape = constant_before(node, "shape", np.array(shape_of(source), np.int64))
+    replace_node(node, add_before(node, "Reshape", [source, shape]))
+    return True
 
 
 def _is_identity(node: ir.Node) -> bool:
