@@ -10,7 +10,7 @@ import onnx_ir as ir
 import torch
 import torch.nn.functional as F  # noqa: N812  # torch's own convention
 
-from edgekit.capture import lower
+from edgekit.capture import lower, spatial
 from edgekit.capture.builder import GraphBuilder
 from edgekit.capture.lower import Operand, UntraceableError, as_value
 from edgekit.graph.values import shape_of
@@ -222,7 +222,8 @@ FUNCTIONS: dict[Callable[..., Any], Lowering] = {
     F.batch_norm: _batch_norm,
     F.max_pool2d: _max_pool2d,
     F.avg_pool2d: lower.avg_pool2d,
-    F.adaptive_avg_pool2d: lower.adaptive_avg_pool2d,
+    F.adaptive_avg_pool2d: spatial.adaptive_avg_pool2d,
+    F.interpolate: spatial.interpolate,
     F.pad: lower.pad,
     F.dropout: _dropout,
 }

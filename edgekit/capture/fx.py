@@ -92,7 +92,7 @@ class _Lowering:
             raise UntraceableError(f"{node.target!r} in layer {self._builder.scope!r} is not known")
         try:
             return rule(self._builder, *args, **kwargs)
-        except TypeError as exc:
+        except (AttributeError, TypeError) as exc:
             raise UntraceableError(f"{node.target!r} in layer {self._builder.scope!r}: {exc}") from exc
 
     def _placeholder(self, node: torch.fx.Node, input_shapes: Sequence[tuple[int, ...]]) -> Any:
@@ -131,11 +131,11 @@ def _reads_value(arguments: Any) -> bool:
         return any(_reads_value(item) for item in arguments.values())
     if isinstance(arguments, (tuple, list)):
         return any(_reads_value(item) for item in arguments)
-    return isinstance(arguments, (ir.Value, torch.Tensor))
+    return isinstance(arguments, ir.Value)
 
 
 def _call_plain(node: torch.fx.Node, args: Any, kwargs: Any) -> Any:
-    """Arithmetic on sizes, which are plain numbers here."""
+    """Arithmetic on sizes and weights, which are plain numbers here."""
     if node.op == "call_method":
         return getattr(args[0], str(node.target))(*args[1:], **kwargs)
     assert callable(node.target)

@@ -19,7 +19,6 @@ from edgekit.graph.values import Array, AttributeValue, shape_of
 __all__ = [
     "Operand",
     "UntraceableError",
-    "adaptive_avg_pool2d",
     "as_value",
     "avg_pool2d",
     "batch_norm",
@@ -183,21 +182,6 @@ def _pool_attributes(
         "pads": _pair(padding) * 2,
         "ceil_mode": int(ceil_mode),
     }
-
-
-def adaptive_avg_pool2d(
-    builder: GraphBuilder, x: ir.Value, output_size: int | Sequence[int | None]
-) -> ir.Value:
-    """``torch.nn.functional.adaptive_avg_pool2d`` where all windows have one size."""
-    size = list(shape_of(x)[-2:])
-    given = [output_size] * 2 if isinstance(output_size, int) else list(output_size)
-    wanted = [s if w is None else w for s, w in zip(size, given, strict=True)]
-    if wanted == [1, 1]:
-        return builder.op("GlobalAveragePool", [x])
-    if any(s % w for s, w in zip(size, wanted, strict=True)):
-        raise UntraceableError(f"adaptive average pooling of {size} to {wanted} has windows of several sizes")
-    window = [s // w for s, w in zip(size, wanted, strict=True)]
-    return builder.op("AveragePool", [x], {"kernel_shape": window, "strides": window})
 
 
 def clamp(

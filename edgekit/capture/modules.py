@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import onnx_ir as ir
 from torch import nn
 
-from edgekit.capture import lower
+from edgekit.capture import lower, spatial
 from edgekit.capture.builder import GraphBuilder
 from edgekit.capture.lower import UntraceableError
 from edgekit.graph.values import AttributeValue
@@ -127,8 +127,11 @@ MODULES: dict[type[nn.Module], ModuleLowering] = {
     nn.Softmax: _softmax,
     nn.MaxPool2d: _max_pool,
     nn.AvgPool2d: _avg_pool,
-    nn.AdaptiveAvgPool2d: lambda builder, module, x: lower.adaptive_avg_pool2d(
+    nn.AdaptiveAvgPool2d: lambda builder, module, x: spatial.adaptive_avg_pool2d(
         builder, x, module.output_size
+    ),
+    nn.Upsample: lambda builder, module, x: spatial.interpolate(
+        builder, x, module.size, module.scale_factor, module.mode, module.align_corners
     ),
     nn.Flatten: _flatten,
     nn.LocalResponseNorm: _response_norm,

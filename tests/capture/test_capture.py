@@ -245,3 +245,30 @@ def test_damaged_and_missing_weights_are_named() -> None:
         capture(built, (1, 3, 4, 4))
     with pytest.raises(WeightsError, match="no weights"):
         capture(nn.Sequential(nn.Conv2d(3, 4, 1, device="meta")), (1, 3, 4, 4))
+
+
+class Sizes(nn.Module):
+    """Pools of uneven windows, interpolation, and weights that the module computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.up = nn.Conv2d(3, 4, 3), nn.Upsample(scale_factor=2, mode="bilinear")
+        self.share = nn.Parameter(torch.tensor([1.0, 0.5]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight = self.conv.weight - self.conv.weight.mean((1, 2, 3), keepdim=True)
+        x = nn.functional.conv2d(x, weight, self.conv.bias)
+        parts = torch.relu(self.share) / self.share.sum()
+        uneven = nn.functional.adaptive_avg_pool2d(x, (3, 6))
+        alike = nn.functional.adaptive_avg_pool2d(x, 13)
+        wide = nn.functional.interpolate(uneven, size=(26, 26), mode="bilinear", align_corners=True)
+        near = nn.functional.interpolate(alike, scale_factor=2.0)
+        return torch.cat([parts[0] * wide, parts[1] * near, self.up(alike)], 1)
+
+
+def test_sizes_change_as_in_torch(relative_error: RelativeError) -> None:
+    module = Sizes()
+    model = capture(module, (1, 3, 16, 16), method="fx")
+    operators = [node.op_type for node in model.graph]
+    assert operators.count("AveragePool") == 1  # of 14 × 14 to 13 × 13: equal windows, one step apart
+    assert relative_error(model, module) < TOLERANCE
