@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,13 +36,19 @@ def draw(path: Path, points: Sequence[FrontPoint], *, cost_title: str, budget: f
     the drawing library, and OutputError when the file cannot be written.
     """
     drawing.check_suffix(path)
-    # Many scales round to one network: marks on top of each other would look like the front's.
-    distinct = {(point.family, point.cost, point.top1, point.is_front): point for point in points}.values()
-    near = [point for point in distinct if point.cost >= budget * _LEAST_SHARE] or distinct
-    data = {"points": [vars(point) for point in near], "budget": [{"cost": budget}]}
+    near = [point for point in points if point.cost >= budget * _LEAST_SHARE] or points
+    data = {"points": [vars(point) for point in _distinct(near)], "budget": [{"cost": budget}]}
     colors = theme.series(theme.LIGHT, sorted({point.family for point in near}))
     chart = _chart(colors, cost_title, title)
     drawing.draw(path, drawing.specification(chart, data, theme.LIGHT, colors))
+
+
+def _distinct(points: Iterable[FrontPoint]) -> Iterable[FrontPoint]:
+    """One of those that would be drawn on top of each other, and look as dark as the front's."""
+    return {
+        (one.family, f"{one.cost:.3g}", f"{one.top1:.1f}", one.label if one.is_front else ""): one
+        for one in points
+    }.values()
 
 
 def _chart(colors: Mapping[str, str], cost_title: str, title: str) -> Spec:
