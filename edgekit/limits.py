@@ -112,9 +112,9 @@ def _wrong_kernels(target: Target, facts: Facts) -> str | None:
     """LiteRT's accelerator computes every operator rightly."""
     if target.accelerator != "litert-gpu" or not facts.wrong_on_gpu:
         return None
-    return (
-        f"{facts.name} has operators that LiteRT's accelerator does wrongly: {'; '.join(facts.wrong_on_gpu)}"
-    )
+    first, *others = facts.wrong_on_gpu
+    more = f", and {len(others)} more" if others else ""
+    return f"{facts.name} has operators that LiteRT's accelerator does wrongly: {first}{more}"
 
 
 def _runtime_version(target: Target, facts: Facts) -> str | None:
