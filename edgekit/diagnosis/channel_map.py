@@ -2,7 +2,7 @@
 
 Quantizers change a network's channels without changing what it computes: equalization moves factors into the
 next layer's weights, absorption moves offsets into its bias, and silent channels are made to repeat others.
-Here such changes are recognized by the numbers of one image, and undone before anything is compared.
+Here such changes are recognized, by weights and by numbers on images, and undone before anything is compared.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import numpy.typing as npt
 
 from edgekit.runtimes.layers import FileLayer
 
-__all__ = ["ChannelMap", "map_channels", "weights_like"]
+__all__ = ["ChannelMap", "for_reference_inputs", "map_channels", "weights_like"]
 
 FloatArray = npt.NDArray[np.float32]
 
-_GAIN = 10.0  # times less noise: what a changed channel explains, and quantization does not
+_GAIN = 3.0  # times less noise: what a changed channel explains, and quantization does not
 _LEAST_PIXELS = 16  # of a channel: two numbers for each of fewer explain any difference
+_MOST = 100.0  # times that a channel is scaled; silent ones would be without end
 _SILENT = 1e-6  # of the layer's mean energy
 _ALIKE = 0.97  # correlation of a copy, which is quantized, with what it repeats
 
@@ -64,28 +65,46 @@ class ChannelMap:
         return held
 
 
-def map_channels(expected: FloatArray, actual: FloatArray) -> ChannelMap:
-    """The map of a layer's channels by its numbers ``[channels, pixels]`` on one image.
+def map_channels(
+    expected: FloatArray, actual: FloatArray, weights: tuple[FloatArray, FloatArray] | None = None
+) -> ChannelMap:
+    """The map of a layer's channels by its numbers ``[channels, pixels]`` on a few images.
 
-    A channel's change is believed where it takes away nearly all of the difference.
+    ``weights`` are a weighted layer's in the reference and in the file, the latter for the reference's
+    inputs: they tell factors of channels that no image excites. A change is believed where it takes away
+    nearly all of the difference.
     """
     if expected.shape[1] < _LEAST_PIXELS:
         return ChannelMap.same(len(expected))
     ours, theirs = (values - values.mean(1, keepdims=True) for values in (expected, actual))
     sources = _sources(ours, theirs)
-    energy = np.square(theirs).sum(1)
-    scales = ((ours[sources] * theirs).sum(1) / np.where(energy > 0, energy, 1))[:, None]
-    shifts = expected[sources].mean(1, keepdims=True) - scales * actual.mean(1, keepdims=True)
-    plain, fitted = (
-        np.square(expected[sources] - one, dtype=np.float64).sum(1)
-        for one in (actual, actual * scales + shifts)
+    pair = (ours, theirs) if weights is None else (one.reshape(len(one), -1) for one in weights)
+    scales = _factors(*pair)
+    scales = scales[sources][:, None].astype(np.float32)
+    shifts = np.zeros_like(scales)
+    if expected.min() < 0:  # where a ReLU ends at zero, nothing can have been moved
+        shifts = expected[sources].mean(1, keepdims=True) - scales * actual.mean(1, keepdims=True)
+        shifts = np.where(_explains(expected[sources], actual * scales, shifts), shifts, 0)
+    return ChannelMap(scales, shifts.astype(np.float32), sources)
+
+
+def _factors(expected: FloatArray, actual: FloatArray) -> FloatArray:
+    """What each row of ``actual`` has to be multiplied by; 1 where that explains no difference."""
+    energy = np.square(actual).sum(1)
+    factors: FloatArray = (expected * actual).sum(1) / np.where(energy > 0, energy, 1)
+    is_believed = _explains(expected, actual, actual * (factors[:, None] - 1))[:, 0]
+    own = np.square(expected).sum(1)
+    is_heard = (own > _SILENT * own.mean()) & (factors > 1 / _MOST) & (factors < _MOST)
+    return np.where(is_believed & is_heard, factors, np.float32(1))
+
+
+def _explains(expected: FloatArray, actual: FloatArray, change: FloatArray) -> npt.NDArray[np.bool_]:
+    """Channels ``[channels, 1]`` of which the change takes away nearly all of the difference."""
+    plain, changed = (
+        np.square(expected - one, dtype=np.float64).sum(1, keepdims=True) for one in (actual, actual + change)
     )
-    is_believed = ((plain > _GAIN * fitted) & (scales[:, 0] > 0))[:, None]
-    return ChannelMap(
-        np.where(is_believed, scales, 1).astype(np.float32),
-        np.where(is_believed, shifts, 0).astype(np.float32),
-        sources,
-    )
+    explained: npt.NDArray[np.bool_] = plain > _GAIN * changed
+    return explained
 
 
 def _sources(ours: FloatArray, theirs: FloatArray) -> npt.NDArray[np.int64]:
@@ -109,25 +128,24 @@ def weights_like(
     ``source`` maps the channels that the layer reads. Weights of channels that are silent in the reference
     are ``reference``'s own.
     """
-    weight = layer.weight
-    assert weight is not None
-    tail = [1] * (weight.ndim - 1)
-    if len(output.sources) == len(weight):
-        weight = weight * output.scales.reshape([-1, *tail])
-    if source is not None and not source.is_same:
-        weight = _undone(weight, layer.window.group if layer.window is not None else 1, source, reference)
-    if len(output.sources) == len(weight):
-        weight = np.where(output.copies.reshape([-1, *tail]), reference, weight)
-    found: FloatArray = weight.astype(np.float32)
+    weight = for_reference_inputs(reference, layer, source)
+    if len(output.sources) != len(weight):
+        return weight
+    shape = [-1] + [1] * (weight.ndim - 1)
+    rows = np.where(output.copies.reshape(shape), reference, weight * output.scales.reshape(shape))
+    found: FloatArray = rows.astype(np.float32)
     return found
 
 
-def _undone(weight: FloatArray, groups: int, source: ChannelMap, reference: FloatArray) -> FloatArray:
-    """Weights for the reference's inputs: those of a channel's copies are added up."""
-    inputs = source.scales.reshape(groups, 1, -1)
-    if inputs.shape[2] != weight.shape[1]:
+def for_reference_inputs(reference: FloatArray, layer: FileLayer, source: ChannelMap | None) -> FloatArray:
+    """The file's weights for the reference's inputs: those of a channel's copies are added up."""
+    weight = layer.weight
+    assert weight is not None
+    groups = layer.window.group if layer.window is not None else 1
+    if source is None or source.is_same or source.scales.size != groups * weight.shape[1]:
         return weight
-    grouped = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1) / inputs[..., None]
+    inputs = source.scales.reshape(groups, 1, -1, 1)
+    grouped = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1) / inputs
     divided: FloatArray = grouped.reshape(weight.shape)
     if groups > 1:
         return divided

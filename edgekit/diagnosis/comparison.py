@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.diagnosis.channel_map import ChannelMap, map_channels, weights_like
+from edgekit.diagnosis.channel_map import ChannelMap, for_reference_inputs, map_channels, weights_like
 from edgekit.diagnosis.matching import Match, match_by_values, match_layers
 from edgekit.diagnosis.measuring import Energies, decibels
 from edgekit.diagnosis.products import Products, WeightPair
@@ -29,6 +30,7 @@ FloatArray = npt.NDArray[np.float32]
 Progress = Callable[[str, int, int], None]
 
 _WORST = 3
+_MAPPED_IMAGES = 4  # that show what became of each channel
 _LEAST_MATCHED = 0.5  # of the weighted layers: below, the files are not of one network
 
 
@@ -60,7 +62,7 @@ def compare_layers(
         if data is None
         else from_folder(data, preprocessing, samples, seed)
     )
-    run = _Comparison(expected, actual, preprocessing, next(iter(images.pixels())))
+    run = _Comparison(expected, actual, preprocessing, list(islice(images.pixels(), _MAPPED_IMAGES)))
     logits = run.gather(images, progress)
     warnings = [*expected.warnings, *run.warnings()]
     if data is None:
@@ -89,19 +91,25 @@ class _Pair:
 
 
 class _Comparison:
-    """The state of one comparison: matched on the first image, then gathered over all."""
+    """The state of one comparison: matched on the first images, then gathered over all."""
 
     def __init__(
-        self, expected: Side, actual: Side, preprocessing: Preprocessing, pixels: npt.NDArray[np.uint8]
+        self,
+        expected: Side,
+        actual: Side,
+        preprocessing: Preprocessing,
+        images: Sequence[npt.NDArray[np.uint8]],
     ) -> None:
         self._expected, self._actual, self._preprocessing = expected, actual, preprocessing
         self._layers = expected.reader.layers
         self._sources = {i: layer.source for i, layer in enumerate(self._layers) if layer.weight is not None}
-        first = self._run(pixels)
-        self._matches = _matched(self._layers, actual.reader.layers, *first)
+        runs = [self._run(pixels) for pixels in images]
+        self._matches = _matched(self._layers, actual.reader.layers, *runs[0])
         _check_same_network(self._layers, self._matches, expected, actual)
-        self._pairs = {one.reference: self._pair(one, *first) for one in self._matches}
-        self._products = self._open_products(first[0])
+        self._pairs: dict[int, _Pair] = {}
+        for one in self._matches:
+            self._pairs[one.reference] = self._pair(one, runs)
+        self._products = self._open_products(runs[0][0])
 
     def gather(self, images: CalibrationData, progress: Progress | None) -> tuple[FloatArray, FloatArray]:
         """Take in all images; the logits of both files, ``[images, classes]``."""
@@ -164,25 +172,40 @@ class _Comparison:
         return {i: expected[tensor] for i, tensor in self._sources.items()}
 
     def _pair(
-        self, match: Match, expected: Mapping[str, FloatArray], actual: Mapping[str, FloatArray]
+        self, match: Match, runs: Sequence[tuple[dict[str, FloatArray], dict[str, FloatArray]]]
     ) -> _Pair:
         layer, other = self._layers[match.reference], self._actual.reader.layers[match.test]
-        ours, theirs = _channels(expected, layer), _channels(actual, other)
+        ours = np.concatenate([_channels(run[0], layer) for run in runs], axis=1)
+        theirs = np.concatenate([_channels(run[1], other) for run in runs], axis=1)
         is_last = match.reference == len(self._layers) - 1
-        channels = ChannelMap.same(len(ours)) if is_last else map_channels(ours, theirs)
+        channels = (
+            ChannelMap.same(len(ours)) if is_last else map_channels(ours, theirs, self._weights(layer, other))
+        )
         return _Pair(match, layer, other, channels, Energies.of(len(ours), has_grid=other.grid is not None))
+
+    def _weights(self, layer: FileLayer, other: FileLayer) -> tuple[FloatArray, FloatArray] | None:
+        """Those of the reference and of the file for the same inputs, where they are comparable."""
+        if layer.weight is None or other.weight is None or self._reads_pixels(other):
+            return None
+        return layer.weight, for_reference_inputs(layer.weight, other, self._before(other))
+
+    def _reads_pixels(self, layer: FileLayer) -> bool:
+        return layer.inputs[0] == NETWORK_INPUT and self._actual.input.normalization == "embedded"
+
+    def _before(self, layer: FileLayer) -> ChannelMap | None:
+        """What the channels are that a layer of the file reads."""
+        found = (pair.channels for pair in self._pairs.values() if pair.match.test == layer.inputs[0])
+        return next(found, None)
 
     def _open_products(self, expected: Mapping[str, FloatArray]) -> Products:
         """Of the weighted layers that were matched, but for those fed with pixels of another range."""
-        by_test = {pair.match.test: pair for pair in self._pairs.values()}
         weighted = []
         for index, pair in self._pairs.items():
             if pair.expected.weight is None or pair.actual.weight is None:
                 continue
-            source = pair.actual.inputs[0]
-            if source == NETWORK_INPUT and self._actual.input.normalization == "embedded":
+            if self._reads_pixels(pair.actual):
                 continue
-            before = by_test[source].channels if source in by_test else None
+            before = self._before(pair.actual)
             weight = weights_like(pair.expected.weight, pair.actual, before, pair.channels)
             weighted.append(WeightPair(index, pair.expected, weight))
         return Products(weighted, self._inputs(expected))
