@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +16,7 @@ from edgekit.options import ScaleChange
 from edgekit.report.wording import counted
 
 if TYPE_CHECKING:
-    from edgekit.checking import Check
+    from edgekit.checking import Check, Finding
 
 __all__ = ["app"]
 
@@ -49,8 +51,7 @@ def _print(found: Check) -> None:
     refused = [finding for finding in found.findings if finding.kind == "refused"]
     floats = [finding for finding in found.findings if finding.kind == "float"]
     if refused:
-        rows = [(one.node, one.op_type, one.reason, one.advice) for one in refused]
-        console.print_table(_COLUMNS, rows)
+        console.print_table(_COLUMNS, _rows(refused))
         console.print_line()
         console.print_line(f"{found.model} cannot be exported for {found.target}.")
         return
@@ -63,3 +64,15 @@ def _print(found: Check) -> None:
         kinds = sorted({finding.op_type for finding in floats})
         compute = f"{counted(len(floats), 'operator')} compute{'s' if len(floats) == 1 else ''}"
         console.print_line(f"In an int8 file {compute} in float32: {', '.join(kinds)}.")
+
+
+def _rows(refused: Sequence[Finding]) -> list[tuple[str, ...]]:
+    """One for all nodes of an operator that are refused for the same reason."""
+    nodes: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for one in refused:
+        nodes[one.op_type, one.reason, one.advice].append(one.node)
+    return [(_first(names), *shared) for shared, names in nodes.items()]
+
+
+def _first(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {counted(len(names) - 1, 'other')}"
