@@ -60,6 +60,8 @@ __all__ = ["BlockModule", "NetworkModule", "assemble", "build", "initialize"]
 _OBSERVED_IMAGES = 8
 _OBSERVED_PIXELS = 64
 _FEW_IMAGES = 2
+_DEEP_NORMS = 30
+_DEEP_SHIFT = 0.5
 
 _ACTIVATIONS: dict[ActivationKind, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -258,9 +260,14 @@ def initialize(module: nn.Module, observed_shape: tuple[int, int, int], seed: in
     Convolutions by He's rule (arXiv 1502.01852, fan-in). Batch norm gets spread-out gains and
     shifts, and as running statistics what it sees of seeded random images of ``observed_shape``: a
     network that is quantized or measured with random weights should have ranges like a trained one's.
+
+    ReLU around zero loses a third of what tells images apart, and batch norm brings it back with the
+    rounding errors: in a row of 55 such layers they reach 1e-4 of the logits. Deep networks without joins
+    therefore have positive shifts, which leave more of it.
     """
     generator = torch.Generator().manual_seed(seed)
     _materialize(module)
+    shift = _DEEP_SHIFT if _is_deep_and_plain(module) else 0.0
     with torch.no_grad():
         for leaf in module.modules():
             if isinstance(leaf, (nn.Conv2d, nn.Linear)):
@@ -268,8 +275,16 @@ def initialize(module: nn.Module, observed_shape: tuple[int, int, int], seed: in
             elif isinstance(leaf, nn.BatchNorm2d):
                 leaf.reset_running_stats()
                 leaf.weight.uniform_(0.5, 1.5, generator=generator)
-                leaf.bias.normal_(0, 0.1, generator=generator)
+                leaf.bias.normal_(shift, 0.1, generator=generator)
         _observe_statistics(module, observed_shape, generator)
+
+
+def _is_deep_and_plain(module: nn.Module) -> bool:
+    leaves = list(module.modules())
+    norms = sum(isinstance(leaf, nn.BatchNorm2d) for leaf in leaves)
+    return norms > _DEEP_NORMS and not any(
+        isinstance(leaf, (Sum, ConcatChannels, JoinPaths)) for leaf in leaves
+    )
 
 
 def _materialize(module: nn.Module) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from copy import deepcopy
 
 import pytest
 import torch
@@ -169,3 +170,12 @@ def test_random_networks_keep_their_activations_in_bounds(name: str, scale: dict
         module(torch.cat([smooth, noise]))
     assert max(largest for _, largest in seen) < 200
     assert min(spread for spread, _ in seen) > 1e-3
+
+
+def test_rounding_does_not_grow_with_depth() -> None:
+    module = build(zoo.network("cifar_plain56"))
+    images = torch.randn((2, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found, exact = module(images), deepcopy(module).double()(images.double())
+    assert float((found - exact).abs().max() / exact.abs().max()) < 5e-5
+    assert float((exact[0] - exact[1]).abs().max() / exact.abs().max()) > 0.05  # it still tells images apart
