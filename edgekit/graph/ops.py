@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 import onnx_ir as ir
 
-from edgekit.errors import UnsupportedError
+from edgekit.errors import GraphError, UnsupportedError
 from edgekit.graph import shapes
 from edgekit.graph.shapes import OPSET, ShapeRule
 from edgekit.graph.support import way_around
@@ -245,7 +245,7 @@ def infer_types(node: ir.Node) -> None:
     try:
         found = operator.shape(node)
         dtype = _output_dtype(node)
-    except (ArithmeticError, LookupError, TypeError, ValueError) as exc:
+    except (ArithmeticError, GraphError, LookupError, TypeError, ValueError) as exc:
         raise UnsupportedError(f"node {node.name!r} ({node.op_type}) is malformed: {exc}") from exc
     if len(found) != len(node.outputs) or min((min(shape, default=0) for shape in found), default=0) < 0:
         raise UnsupportedError(
