@@ -15,6 +15,7 @@ from edgekit.options import FORMATS, PRECISIONS
 def test_every_target_is_found_by_its_name(one: target.Target) -> None:
     assert target.resolve(one.name) == (one,)
     assert one.summary
+    assert one.sources
     assert list(one.to_json()) == ["name", "kind", "format", "precisions"]
 
 
