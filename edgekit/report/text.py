@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from edgekit.measure.record import AccuracyRecord, AnyRecord, LatencyRecord
+from edgekit.measure.record import AccuracyRecord, AnyRecord, LatencyRecord, Model
 from edgekit.report.document import Answer, Document, Section, Table, shown
 from edgekit.results import JSON
 
@@ -19,7 +19,6 @@ __all__ = ["answers_json", "csv_lines", "json_text", "markdown"]
 _MOST_ROWS = 40
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|#~"})
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_MODEL_FIELDS = ("name", "family", "width", "depth", "resolution", "params", "macs", "weights")
 
 
 def markdown(document: Document) -> str:
@@ -135,7 +134,7 @@ def _flat(record: LatencyRecord | AccuracyRecord) -> dict[str, Any]:
             row |= {f"{name}.{inner}": _joined(one) for inner, one in value.items()}
         else:
             row[name] = _joined(value)
-    return row | {f"model.{name}": model.get(name) for name in _MODEL_FIELDS}
+    return row | {f"model.{name}": model.get(name) for name in Model.__struct_fields__}
 
 
 def _joined(value: object) -> object:
