@@ -1,8 +1,8 @@
 """FractalNet: columns of one, two and four convolutions, joined by their means, without residuals.
 
 FractalNet: Ultra-Deep Neural Networks without Residuals (arXiv 1605.07648). Width multiplies every channel
-count but the classes; there is nothing to repeat. Training drops paths locally, join by join; the paper
-also drops all columns but one for a part of the batches.
+count but the classes; there is nothing to repeat. Training drops paths locally, join by join, or for half
+of the batches all columns but one.
 """
 
 from __future__ import annotations

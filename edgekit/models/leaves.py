@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgekit.errors import MissingExtraError
 
 try:
@@ -13,7 +15,18 @@ try:
 except ImportError as exc:
     raise MissingExtraError("torch", "torch", "building a network") from exc
 
-__all__ = ["ConcatChannels", "DropBranch", "JoinPaths", "Multiplied", "NarrowChannels", "Product", "Sum"]
+__all__ = [
+    "ConcatChannels",
+    "DropBranch",
+    "JoinPaths",
+    "Multiplied",
+    "NarrowChannels",
+    "Product",
+    "Sum",
+    "draw_column",
+]
+
+_GLOBAL_SHARE = 0.5  # of the batches that train one column
 
 
 class Sum(nn.Module):
@@ -83,17 +96,19 @@ class DropBranch(nn.Module):
 
 
 class JoinPaths(nn.Module):
-    """The mean of its inputs; in training of those that are left when each is dropped with ``rate``.
+    """The mean of its inputs; in training of those that FractalNet's drop-path leaves.
 
-    FractalNet's local drop-path (arXiv 1605.07648, section 4): at least one input stays.
+    Local (arXiv 1605.07648, section 4): each is dropped with ``rate``, and at least one stays. Global: all
+    joins of a network keep the one column that :func:`draw_column` chose, counted from the deepest.
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, paths: int) -> None:
         super().__init__()
-        self.rate = rate
+        self.rate, self.paths = rate, paths
+        self.column: int | None = None
 
     def forward(self, *xs: torch.Tensor) -> torch.Tensor:
-        """Tensors of one shape."""
+        """Tensors of one shape, those of the deeper columns last."""
         kept = self._kept(xs) if self.training and self.rate else xs
         total = kept[0]
         for x in kept[1:]:
@@ -101,7 +116,18 @@ class JoinPaths(nn.Module):
         return total * (1 / len(kept))
 
     def _kept(self, xs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        if self.column is not None:
+            return (xs[-1 - self.column],) if self.column < len(xs) else xs
         draws = torch.rand(len(xs))
         return tuple(x for x, draw in zip(xs, draws, strict=True) if draw >= self.rate) or (
             xs[int(draws.argmax())],
         )
+
+
+def draw_column(joins: Sequence[JoinPaths]) -> None:
+    """Choose for the next batch whether the joins of a network keep one of its columns, and which."""
+    is_global = float(torch.rand(())) < _GLOBAL_SHARE
+    columns = max(join.paths for join in joins)
+    column = int(torch.randint(columns, ())) if is_global else None
+    for join in joins:
+        join.column = column

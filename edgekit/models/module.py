@@ -52,6 +52,7 @@ from edgekit.models.leaves import (
     NarrowChannels,
     Product,
     Sum,
+    draw_column,
 )
 from edgekit.models.network import Network, PlacedBlock, Site, split_padding
 
@@ -142,7 +143,7 @@ _LEAVES: dict[type[Layer], Callable[[Any, Site], nn.Module]] = {
     DropPath: lambda layer, site: DropBranch(layer.rate),
     Add: lambda layer, site: Sum(),
     Mul: lambda layer, site: Product(),
-    Mean: lambda layer, site: JoinPaths(layer.rate),
+    Mean: lambda layer, site: JoinPaths(layer.rate, len(layer.inputs)),
     Concat: lambda layer, site: ConcatChannels(),
     Factor: lambda layer, site: Multiplied(layer.value),
     Narrow: lambda layer, site: NarrowChannels(layer.start, layer.out.channels),
@@ -207,6 +208,9 @@ class NetworkModule(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """The logits of a batch of preprocessed images."""
+        joins = [leaf for leaf in self.modules() if isinstance(leaf, JoinPaths)] if self.training else []
+        if joins:
+            draw_column(joins)
         x, answers = image, []
         for name in self._names:
             if name not in self._aside:

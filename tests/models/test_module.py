@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from edgekit.models import zoo
 from edgekit.models.blocks import ConvBlock
+from edgekit.models.leaves import JoinPaths
 from edgekit.models.module import assemble, build
 from edgekit.models.network import TENSORFLOW, TORCH, Network, Unit
 from edgekit.models.scale import Scale
@@ -179,3 +180,21 @@ def test_rounding_does_not_grow_with_depth() -> None:
         found, exact = module(images), deepcopy(module).double()(images.double())
     assert float((found - exact).abs().max() / exact.abs().max()) < 5e-5
     assert float((exact[0] - exact[1]).abs().max() / exact.abs().max()) > 0.05  # it still tells images apart
+
+
+def test_fractals_train_single_columns_too() -> None:
+    module = build(zoo.network("fractalnet20", width=0.125))
+    joins = [leaf for leaf in module.modules() if isinstance(leaf, JoinPaths)]
+    module.train()
+    torch.manual_seed(0)
+    columns = set()
+    for _ in range(12):
+        module(torch.zeros(2, 3, 32, 32))
+        assert len({join.column for join in joins}) == 1
+        columns.add(joins[0].column)
+    assert columns == {None, 0, 1, 2}
+    inputs = [torch.full((1,), float(number)) for number in range(3)]
+    join = JoinPaths(0.15, 3).train()
+    for join.column, kept in ((0, 2.0), (2, 0.0)):
+        assert float(join(*inputs)) == kept
+    assert float(join(*inputs[1:])) == 1.5  # a join without that column is on no path to the output
