@@ -1,8 +1,8 @@
 """Give edgekit mutated ONNX files for a while: ``python fuzz_onnx.py --seconds 600``.
 
 Files are loaded, brought into canonical form and lowered to TFLite in a child process. Whatever is not a
-typed error of edgekit counts: another exception, a crash of native code, a file that takes a minute, and
-memory that grows. Such files are kept.
+typed error about the file counts: another exception, a GraphError, which is a defect of a pass, a crash of
+native code, a file that takes a minute, and memory that grows. Such files are kept.
 """
 
 from __future__ import annotations
@@ -95,7 +95,11 @@ def _work(folder: Path, seed: int, seconds: float) -> None:
             break
         (folder / "current.onnx").write_bytes(data)
         try:
-            outcomes[survives(data, folder)] += 1
+            outcome = survives(data, folder)
+            if outcome == "GraphError":
+                outcome = "!GraphError"
+                (folder / f"finding-{index}.onnx").write_bytes(data)
+            outcomes[outcome] += 1
         except Exception as exc:
             place = traceback.extract_tb(exc.__traceback__)[-1]
             outcomes[f"!{type(exc).__name__} in {Path(place.filename).name}:{place.lineno}"] += 1

@@ -23,6 +23,10 @@ from edgekit.cli import console
 from light_models import LIGHT_MODELS, with_random_weights
 from renderings import FORMATS, Renderings, render_all
 
+_WITHOUT_AN_ANSWER = {("light_squeezenet", "constant")}
+"""Its 1000 equal logits are 6.8e9, where float32 has every 512th number: they differ by three of these in
+OpenVINO, which rounds sums of another order, and softmax makes one class of it."""
+
 _HEAD = "topology          weights   fp32 error            int8 dB      of fp32  transposes  s"
 
 
@@ -54,9 +58,11 @@ def _report(path: Path, weights: str, count: int) -> bool:
         images = np.random.default_rng(0).standard_normal((count, 3, 224, 224)).astype(np.float32)
         answers = _answers(source, images)
         found = render_all(lambda: load_onnx(source), images, answers, folder)
-    met = found.agree and not found.transposes
+    is_known = (path.stem, weights) in _WITHOUT_AN_ANSWER
+    met = (found.agree or is_known) and not found.transposes
     seconds = time.process_time() - start
-    console.print_line(_line(path.stem.removeprefix("light_"), weights, found, seconds, met))
+    verdict = "" if found.agree and met else "no answer in float32" if met else "MISSED"
+    console.print_line(_line(path.stem.removeprefix("light_"), weights, found, seconds, verdict))
     for refusal in found.refused:
         console.print_line(f"    {refusal}")
     return met
@@ -71,13 +77,12 @@ def _answers(source: Path, images: npt.NDArray[np.float32]) -> npt.NDArray[np.fl
     return np.stack([session.run(None, {given: image[None]})[0].reshape(-1) for image in images])
 
 
-def _line(name: str, weights: str, found: Renderings, seconds: float, met: bool) -> str:
+def _line(name: str, weights: str, found: Renderings, seconds: float, verdict: str) -> str:
     errors = " ".join(f"{found.errors.get(one, float('nan')):.0e}" for one in FORMATS)
     levels = " ".join(f"{found.sqnr_db.get(one, float('nan')):.0f}" for one in FORMATS)
-    verdict = "" if met else "  MISSED"
     return (
         f"{name:17} {weights:9} {errors:21} {levels:12} {found.quantized_db:<8.0f} {found.transposes:<11} "
-        f"{seconds:.0f}{verdict}"
+        f"{seconds:<4.0f}{verdict}"
     )
 
 
