@@ -105,9 +105,11 @@ def distribution_chart(rows: Rows, samples: Rows, *, palette: theme.Palette) -> 
 def speedup_chart(rows: Rows, *, palette: theme.Palette, title: str = "times as fast as fp32") -> Spec:
     """Ratios beside the line of equality: ``network``, ``runtime``, ``ratio``, ``low`` and ``high``."""
     colors = theme.series(palette, _values(rows, "runtime"))
+    # One row each lies on its own line; several of one network lie above each other.
+    are_grouped = len(_values(rows, "network")) < len(rows)
     common = {
         "y": field("network:N", title=None, axis={"grid": True}),
-        "yOffset": field("runtime:N"),
+        **({"yOffset": field("runtime:N")} if are_grouped else {}),
         "color": colored("runtime", colors),
         "tooltip": tooltips("network:N", "runtime:N", "ratio:Q", format=".2f"),
     }

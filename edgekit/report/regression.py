@@ -96,7 +96,17 @@ def _answer(pairs: Sequence[Pair], new: Sequence[Run]) -> Answer:
         f"and {len(timed) - len(slower) - len(faster)} the same within noise or {_NOTABLE:.0%}.{worst}",
         lost="; ".join(_loss(pair) for pair in pairs if _loss(pair)),
         others=tuple(f"{pair.new.label}: {pair.slower:.2f} × the time." for pair in slower[1:_MOST_NAMED]),
+        notes=_doubts(timed),
     )
+
+
+def _doubts(timed: Sequence[Pair]) -> tuple[str, ...]:
+    hidden = [pair for pair in timed if pair.verdict == "same" and _is_noisy(pair)]
+    if not hidden:
+        return ()
+    were = "was" if len(hidden) == 1 else "were"
+    files = counted(len(hidden), "file")
+    return (f"{files} called the same {were} noisy before or after: a change may hide in the interval.",)
 
 
 def _loss(pair: Pair) -> str:

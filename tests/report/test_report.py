@@ -130,6 +130,10 @@ def test_a_comparison_says_what_became_slower(write: Write, tmp_path: Path) -> N
     assert "mobilenet_v2_int8.tflite, 1.50 × the time" in answer.reason
     same = report([old, old], tmp_path / "report.md", ReportOptions(compare=True))
     assert same.document.answers[0].headline == "Nothing became slower"
+    assert same.document.answers[0].notes == ()
+    noisy = write([latency(10.0, noisy=True)], "noisy.jsonl")
+    hidden = report([old, noisy], tmp_path / "report.md", ReportOptions(compare=True))
+    assert hidden.document.answers[0].notes[0].startswith("1 file called the same was noisy")
 
 
 def test_a_comparison_fails_over_a_limit_by_the_rule_of_benchmarks(
