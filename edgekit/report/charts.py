@@ -108,7 +108,7 @@ def speedup_chart(rows: Rows, *, palette: theme.Palette, title: str = "times as 
     # One row each lies on its own line; several of one network lie above each other.
     are_grouped = len(_values(rows, "network")) < len(rows)
     common = {
-        "y": field("network:N", title=None, axis={"grid": True}),
+        "y": field("network:N", title=None, sort=None, axis={"grid": True}),
         **({"yOffset": field("runtime:N")} if are_grouped else {}),
         "color": colored("runtime", colors),
         "tooltip": tooltips("network:N", "runtime:N", "ratio:Q", format=".2f"),
