@@ -1,8 +1,8 @@
 """``edgekit targets fit host``: this machine's speed, measured on a spread of networks, as a target's file.
 
-The networks differ in family, width and resolution, so that every kind of layer occurs at many sizes. What
-is fitted predicts networks that were not measured, and says how far it errs on those: single ones, and
-families of which it saw none.
+The networks differ in family, width and resolution, so that every kind of layer occurs at many sizes, and
+their layers are timed too, by the runtime's own profiler. What is fitted predicts networks that were not
+measured, and says how far it errs on those: single ones, and families of which it saw none.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from pathlib import Path
 import msgspec
 
 from edgekit.devices import open_device
-from edgekit.errors import InputError
+from edgekit.errors import InputError, UnsupportedError
 from edgekit.latency_model import LatencyModel, LatencyRow
 from edgekit.measure.record import utc_now
 from edgekit.measure.runner_harness import check
 from edgekit.measure.yardstick import Paired, Yardstick
 from edgekit.models import zoo
+from edgekit.models.cost import cost
 from edgekit.models.network import Network
 from edgekit.options import Precision
+from edgekit.profilers import layers_of, profile_file
 from edgekit.search.layer_fit import fit_layers
 from edgekit.target import Target, resolve
 from edgekit.trial import make_trial, make_yardstick
@@ -30,6 +32,7 @@ __all__ = ["SPREAD", "fit_machine"]
 
 Progress = Callable[[str, int, int], None]
 
+_PROFILE_RUNS = 50
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 
 SPREAD: tuple[tuple[str, tuple[tuple[float, int], ...]], ...] = (
@@ -72,7 +75,7 @@ def fit_machine(
     models: list[LatencyModel] = []
     for precision in precisions:
         target.precision(precision)
-        rows = _measured(networks, target, precision, num_threads, progress)
+        rows, layers_ms = _measured(networks, target, precision, num_threads, progress)
         models.append(
             fit_layers(
                 LatencyModel(
@@ -82,7 +85,8 @@ def fit_machine(
                     source=source,
                     detail="layers",
                     rows=rows,
-                )
+                ),
+                layers_ms,
             )
         )
     return msgspec.structs.replace(target, latency=_merged(target.latency, models))
@@ -94,18 +98,22 @@ def _measured(
     precision: Precision,
     num_threads: int,
     progress: Progress | None,
-) -> tuple[LatencyRow, ...]:
+) -> tuple[tuple[LatencyRow, ...], tuple[dict[str, float], ...]]:
+    """The networks' rows, and for each the milliseconds of its layers, which sum to the row's."""
     found: list[Paired] = []
+    shares: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         yardstick = Yardstick(make_yardstick(target.format, precision, Path(folder)), num_threads)
         for done, network in enumerate(networks):
             if progress:
                 progress(f"measure {precision}", done, len(networks))
             with tempfile.TemporaryDirectory() as passing:
-                found.append(yardstick.time(make_trial(network, target.format, precision, Path(passing))))
+                path = make_trial(network, target.format, precision, Path(passing))
+                found.append(yardstick.time(path))
+                shares.append(_shares(path, network, num_threads))
     if progress:
         progress(f"measure {precision}", len(networks), len(networks))
-    return tuple(
+    rows = tuple(
         LatencyRow(
             model=network.name,
             width=network.scale.width,
@@ -114,6 +122,26 @@ def _measured(
         )
         for network, one in zip(networks, found, strict=True)
     )
+    return rows, tuple(
+        {layer: share * row.latency_ms for layer, share in some.items()}
+        for row, some in zip(rows, shares, strict=True)
+    )
+
+
+def _shares(path: Path, network: Network, num_threads: int) -> dict[str, float]:
+    """Each layer's part of the time, from 0 to 1; empty where the runtime has no profiler."""
+    try:
+        found = profile_file(path, num_threads, _PROFILE_RUNS)
+    except UnsupportedError:
+        return {}
+    names = [layer.name for layer in cost(network).layers()]
+    sums: dict[str, float] = {}
+    layers = layers_of([one.name for one in found.operators], names)
+    for one, layer in zip(found.operators, layers, strict=True):
+        if layer:
+            sums[layer] = sums.get(layer, 0.0) + one.ms
+    total_ms = sum(sums.values())
+    return {layer: ms / total_ms for layer, ms in sums.items()} if total_ms else {}
 
 
 def _merged(known: Sequence[LatencyModel], new: Sequence[LatencyModel]) -> tuple[LatencyModel, ...]:

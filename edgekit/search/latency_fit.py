@@ -17,7 +17,6 @@ import msgspec
 from edgekit.errors import InputError
 from edgekit.latency_model import LatencyModel
 from edgekit.options import Precision
-from edgekit.search.layer_fit import fit_layers
 from edgekit.search.nonnegative import solve
 from edgekit.search.residuals import Residual, errors_of, network_of, residuals
 from edgekit.search.work import KINDS, Prices, work
@@ -83,6 +82,8 @@ def fit_target(target: Target) -> Target:
 def fit_model(model: LatencyModel, others: Sequence[Target]) -> LatencyModel:
     """``model`` with fitted prices and leave-one-out errors; ``others`` may hold its cohort."""
     if model.detail == "layers":
+        from edgekit.search.layer_fit import fit_layers  # brings numpy, which showing a target does without
+
         return fit_layers(model)
     prices = fit_prices(model, others)
     return msgspec.structs.replace(

@@ -1,68 +1,125 @@
-"""Fitting a latency model by kinds of layer to the many rows that a machine at hand can be asked for."""
+"""Fitting a latency model by kinds of layer to the many rows that a machine at hand can be asked for.
+
+A network's time is one number for its many layers. Where a profiler told how it divides among them, every
+layer is an equation of its own: then a kind's price is known from layers, not from how networks differ.
+"""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Hashable, Sequence
-from operator import mul
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
-from edgekit.latency_model import LatencyModel
+from edgekit.latency_model import LatencyModel, LatencyRow
 from edgekit.models.cost import cost
-from edgekit.search.layer_work import LAYER_KINDS
+from edgekit.models.deployed import steps_of
+from edgekit.models.network import Network
+from edgekit.search.layer_work import LAYER_KINDS, step_forms
 from edgekit.search.nonnegative import solve
 from edgekit.search.residuals import Residual, errors_of, network_of
-from edgekit.search.work import Prices, layer_work
+from edgekit.search.work import layer_work
 
-__all__ = ["fit_layers"]
+__all__ = ["fit_layers", "work_of_layers"]
 
 _RIDGE = 1e-4
+_NETWORK_WEIGHT = 3.0
+_LEAST_MS = 2e-3  # what a profiler tells of shorter layers is mostly its own work
 
-Features = Sequence[Sequence[float]]
+Array = npt.NDArray[np.float64]
 
 
-def fit_layers(model: LatencyModel) -> LatencyModel:
+@dataclass(frozen=True)
+class _Sample:
+    """One row and all that is known of it: ``design`` (equations, kinds) times the prices is ``values``.
+
+    The first equation is of the whole network, ``amounts`` is its work. Equations are weighted.
+    """
+
+    row: LatencyRow
+    amounts: Array
+    design: Array
+    values: Array
+
+
+def fit_layers(model: LatencyModel, layers_ms: Sequence[Mapping[str, float]] = ()) -> LatencyModel:
     """``model`` with a price for each kind of layer, from its own rows alone, and errors of rows left out.
 
+    ``layers_ms`` are for each row the milliseconds of its layers by their names, which sum to the row's.
     Left out are single rows, and whole families.
     """
     networks = [network_of(row) for row in model.rows]
-    amounts = [layer_work(network) for network in networks]
-    macs = [(float(cost(network).macs),) for network in networks]
+    told = layers_ms or [{}] * len(networks)
+    samples = [
+        _sample(row, layer_work(network), network, layers)
+        for row, network, layers in zip(model.rows, networks, told, strict=True)
+    ]
+    macs = [
+        _sample(row, [float(cost(network).macs)], network, {})
+        for row, network in zip(model.rows, networks, strict=True)
+    ]
     each, families = range(len(networks)), [network.family for network in networks]
-    prices = _solve(amounts, [row.latency_ms for row in model.rows])
+    prices = _solve(samples)
     return msgspec.structs.replace(
         model,
         nanoseconds={kind: float(f"{1e6 * one:.6g}") for kind, one in zip(LAYER_KINDS, prices, strict=True)},
-        leave_one_out=errors_of(_left_out(model, each, amounts), _left_out(model, each, macs)),
-        held_out_families=errors_of(_left_out(model, families, amounts), _left_out(model, families, macs)),
+        leave_one_out=errors_of(_left_out(samples, each), _left_out(macs, each)),
+        held_out_families=errors_of(_left_out(samples, families), _left_out(macs, families)),
     )
 
 
-def _left_out(model: LatencyModel, groups: Sequence[Hashable], features: Features) -> list[Residual]:
+def work_of_layers(network: Network) -> dict[str, tuple[float, ...]]:
+    """How much of each of ``LAYER_KINDS`` every layer takes, by its name; all together are the network's."""
+    names = iter(cost(network).layers())
+    found: dict[str, tuple[float, ...]] = {}
+    for run in network.runs:
+        areas = [height * width for height, width in run.site.sizes]
+        for _ in range(run.repeat):
+            for step in steps_of(run.site.structure):
+                forms = step_forms(step)
+                found[next(names).name] = tuple(
+                    float(sum(factor * areas[extent] for extent, factor in forms.get(kind, {}).items()))
+                    for kind in LAYER_KINDS
+                )
+    return found
+
+
+def _sample(
+    row: LatencyRow, amounts: Sequence[float], network: Network, layers_ms: Mapping[str, float]
+) -> _Sample:
+    """The network counts by its relative error, a layer by its error's share of the network."""
+    work = work_of_layers(network) if layers_ms else {}
+    design = np.array([amounts, *(work[layer] for layer in layers_ms)], dtype=np.float64)
+    times_ms = np.array([row.latency_ms, *layers_ms.values()])
+    weights = 1 / np.sqrt(np.maximum(times_ms, _LEAST_MS) * row.latency_ms)
+    weights[0] *= _NETWORK_WEIGHT
+    return _Sample(row, design[0], weights[:, None] * design, weights * times_ms)
+
+
+def _left_out(samples: Sequence[_Sample], groups: Sequence[Hashable]) -> list[Residual]:
     """Every row predicted by a fit to the rows of all other groups."""
     found: list[Residual] = []
     for group in dict.fromkeys(groups):
-        others = [index for index, other in enumerate(groups) if other != group]
-        prices = _solve(
-            [features[index] for index in others], [model.rows[index].latency_ms for index in others]
-        )
+        prices = _solve([sample for sample, other in zip(samples, groups, strict=True) if other != group])
         found += [
-            Residual(model.rows[index], sum(map(mul, features[index], prices)))
-            for index, other in enumerate(groups)
+            Residual(sample.row, float(sample.amounts @ prices))
+            for sample, other in zip(samples, groups, strict=True)
             if other == group
         ]
     return found
 
 
-def _solve(features: Features, measured_ms: Sequence[float]) -> Prices:
-    """Milliseconds of each unit by least relative errors; each is drawn to zero a little.
+def _solve(samples: Sequence[_Sample]) -> Array:
+    """Milliseconds of each unit by least squares; each is drawn to zero a little.
 
     In units of what a kind explains on average, so that how strongly does not depend on its unit.
     """
-    shares = [[one / ms for one in row] for row, ms in zip(features, measured_ms, strict=True)]
-    means = [statistics.fmean(column) or 1.0 for column in zip(*shares, strict=True)]
-    scaled = [[share / mean for share, mean in zip(row, means, strict=True)] for row in shares]
-    solution = solve(scaled, [1.0] * len(scaled), weights=[_RIDGE * len(scaled)] * len(means))
-    return tuple(one / mean for one, mean in zip(solution, means, strict=True))
+    design = np.concatenate([sample.design for sample in samples])
+    values = np.concatenate([sample.values for sample in samples])
+    means = design.mean(axis=0)
+    means[means == 0] = 1.0
+    weights = [_RIDGE * len(design)] * len(means)
+    found: Array = np.array(solve((design / means).tolist(), values.tolist(), weights=weights)) / means
+    return found

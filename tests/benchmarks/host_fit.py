@@ -6,7 +6,7 @@
 
 ``collect`` visits every file in turn until the time is over. A visit alternates between a yardstick, the
 file, and the file under LiteRT's profiler, so that a drift of the machine shows and can be divided out.
-``fit`` holds three predictors against each other, each on networks and on whole families that it did not see.
+``fit`` holds predictors against each other, each on networks and on whole families that it did not see.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ QUIET = 1.04
 NETWORK_WEIGHT = 3.0
 RIDGE = 1e-4
 FOLDS = 10
+NEAR = 0.35  # of the logarithms of sizes
+FEW = 0.3
 ASKED_MEDIAN, ASKED_WITHIN = 5, 95
 COLUMNS = (
     Column("precision"),
@@ -97,6 +99,14 @@ class Row:
             str(len(sizes)),
             *(f"{figure:.1f}" for figure in figures),
         )
+
+
+class Way(NamedTuple):
+    """A predictor: what it charges for, and whether it learns from layers and from the nearest ones again."""
+
+    forms: Forms
+    uses_layers: bool
+    uses_neighbours: bool = False
 
 
 class Timed(NamedTuple):
@@ -208,8 +218,8 @@ def _fit(args: argparse.Namespace) -> None:
     claims: list[Claim] = []
     for precision in PRECISIONS:
         timed = _timed([one for one in visits if one["file"].endswith(f"_{precision}.tflite")], usual_ms)
-        for name, (forms, uses_layers) in PREDICTORS.items():
-            rows += _judged(timed, forms, uses_layers, precision, name)
+        for name, way in PREDICTORS.items():
+            rows += _judged(timed, way, precision, name)
         best = min((row for row in rows if _is_family(row, precision)), key=lambda row: row.median)
         what = f"of held-out families, {precision}, {best.predictor}"
         claims += [
@@ -247,20 +257,20 @@ def _timed_file(file: str, visits: Sequence[Mapping[str, Any]], usual_ms: float)
     return Timed(network, ms, {layer: scale * one_ms for layer, one_ms in layers.items()})
 
 
-def _judged(
-    timed: Sequence[Timed], forms: Forms, uses_layers: bool, precision: str, name: str
-) -> Iterator[Row]:
-    kinds, designs = _designs(timed, forms)
+def _judged(timed: Sequence[Timed], way: Way, precision: str, name: str) -> Iterator[Row]:
+    kinds, designs = _designs(timed, way.forms)
     families = [one.network.family for one in timed]
     folds = [index % FOLDS for index in np.random.default_rng(0).permutation(len(timed)).tolist()]
     for left_out, groups in (("networks", folds), ("families", families)):
         errors: list[float] = []
         for group in dict.fromkeys(groups):
             seen = [index for index, other in enumerate(groups) if other != group]
-            prices = _prices([timed[i] for i in seen], [designs[i] for i in seen], len(kinds), uses_layers)
+            known, known_designs = [timed[i] for i in seen], [designs[i] for i in seen]
+            prices = _prices(known, known_designs, len(kinds), way.uses_layers)
+            near = _Neighbours(known, known_designs, prices) if way.uses_neighbours else None
             for index, other in enumerate(groups):
                 if other == group:
-                    predicted = sum(float(row @ prices) for row in designs[index].values())
+                    predicted = sum(_layer_ms(row, prices, near) for row in designs[index].values())
                     errors.append(100 * (predicted / timed[index].ms - 1))
         yield Row(precision, name, left_out, tuple(errors))
 
@@ -309,6 +319,43 @@ def _prices(
     return prices
 
 
+class _Neighbours:
+    """What prices leave unexplained of layers of the same kernel, by how near their sizes are."""
+
+    def __init__(self, timed: Sequence[Timed], designs: Sequence[dict[str, Vector]], prices: Vector) -> None:
+        found: dict[tuple[int, ...], list[tuple[Vector, float]]] = {}
+        for one, design in zip(timed, designs, strict=True):
+            for layer, ms in one.layers.items():
+                row = design[layer]
+                if (predicted := float(row @ prices)) > 0 < ms:
+                    found.setdefault(_key(row), []).append((_sizes(row), float(np.log(ms / predicted))))
+        self._known = {
+            key: (np.array([sizes for sizes, _ in layers]), np.array([left for _, left in layers]))
+            for key, layers in found.items()
+        }
+
+    def factor(self, row: Vector) -> float:
+        """What to multiply a layer's prediction by: 1 where nothing near was seen."""
+        if _key(row) not in self._known:
+            return 1.0
+        sizes, left = self._known[_key(row)]
+        distances = np.sqrt(np.mean((sizes - _sizes(row)) ** 2, axis=1))
+        weights = np.exp(-((distances / NEAR) ** 2) / 2)
+        return float(np.exp(weights @ left / (weights.sum() + FEW)))
+
+
+def _key(row: Vector) -> tuple[int, ...]:
+    return tuple(np.flatnonzero(row).tolist())
+
+
+def _sizes(row: Vector) -> Vector:
+    return np.log(row[row > 0])
+
+
+def _layer_ms(row: Vector, prices: Vector, near: _Neighbours | None) -> float:
+    return float(row @ prices) * (near.factor(row) if near else 1.0)
+
+
 def _production(step: Step, areas: Sequence[float]) -> dict[str, float]:
     """The kinds that ``edgekit targets fit host`` uses."""
     return {
@@ -317,53 +364,30 @@ def _production(step: Step, areas: Sequence[float]) -> dict[str, float]:
     }
 
 
-def _detailed(step: Step, areas: Sequence[float]) -> dict[str, float]:
-    """Kinds for each kernel of its own: full and part-filled tiles, traffic, and what each call costs."""
-    pixels, channels = areas[step.out.extent], step.out.channels
-    source = sum(one.channels * areas[one.extent] for one in step.inputs)
-    area = step.window.kernel[0] * step.window.kernel[1] if step.window else 1
-    kind = _kernel(step, area)
-    amounts = {"call": 1.0, "out": pixels * channels, "in": source}
-    if step.op == "Conv" and not kind.startswith("depthwise"):
-        products = step.products
-        amounts |= {
-            "mac": pixels * channels * products,
-            "tile": pixels * _up(channels, 16) * _up(products, 4),
-            "large tile": pixels * _up(channels, 64) * _up(products, 64),
-            "pixel": pixels,
-            "window": pixels * area,
-            "column": pixels * products,
-            "weight": float(step.weights),
-        }
-    elif step.op == "Conv":
-        amounts |= {"tile": pixels * _up(channels, 16), "pixel": pixels, "weight": float(step.weights)}
-    elif step.op == "Gemm":
-        amounts = {"call": 1.0, "weight": float(step.weights) * areas[step.weights_extent]}
-    elif step.window:
-        amounts["window"] = pixels * channels * area
-    return {f"{kind} {name}": amount for name, amount in amounts.items()}
-
-
-def _kernel(step: Step, area: int) -> str:
-    if step.op != "Conv":
-        return step.op
-    if step.products == area:
-        return f"depthwise {area}"
-    if step.products != step.inputs[0].channels * area:
-        return "grouped"
-    if area == 1:
-        return "pointwise"
-    return "stem" if step.inputs[0].channels <= 4 else "convolution"
+def _tiled(step: Step, areas: Sequence[float]) -> dict[str, float]:
+    """Those kinds, and for full convolutions what part-filled tiles and the arrangement of windows cost."""
+    amounts = _production(step, areas)
+    (kind,) = [name for name in ("pointwise", "convolution") if f"{name}_mac" in amounts] or [""]
+    if not kind:
+        return amounts
+    pixels, channels, products = areas[step.out.extent], step.out.channels, step.products
+    return amounts | {
+        f"{kind}_tile": pixels * _up(channels, 64) * _up(products, 64),
+        f"{kind}_pixel": pixels,
+        f"{kind}_column": pixels * products,
+    }
 
 
 def _up(size: int, pack: int) -> int:
     return -(-size // pack) * pack
 
 
-PREDICTORS: dict[str, tuple[Forms, bool]] = {
-    "kinds, from networks": (_production, False),
-    "kinds, from layers": (_production, True),
-    "kernels, from layers": (_detailed, True),
+PREDICTORS: dict[str, Way] = {
+    "kinds, from networks": Way(_production, uses_layers=False),
+    "kinds, from layers": Way(_production, uses_layers=True),
+    "kinds, and near layers": Way(_production, uses_layers=True, uses_neighbours=True),
+    "tiles, from layers": Way(_tiled, uses_layers=True),
+    "tiles, and near layers": Way(_tiled, uses_layers=True, uses_neighbours=True),
 }
 
 

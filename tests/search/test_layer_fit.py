@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 
 from edgekit.latency_model import LatencyModel, LatencyRow
@@ -13,7 +14,7 @@ from edgekit.models.cost import cost
 from edgekit.models.deployed import steps_of
 from edgekit.models.network import Network
 from edgekit.search.latency import predict, prices_of
-from edgekit.search.layer_fit import fit_layers
+from edgekit.search.layer_fit import fit_layers, work_of_layers
 from edgekit.search.layer_work import LAYER_KINDS, layer_forms, step_forms
 from edgekit.search.work import KINDS, latency_ms, layer_work
 
@@ -79,3 +80,33 @@ def test_a_block_has_the_work_of_its_layers() -> None:
         for kind, factors in zip(LAYER_KINDS, forms, strict=True):
             steps = [step_forms(step) for step in steps_of(run.site.structure)]
             assert sum(factors) == sum(sum(one[kind].values()) for one in steps if kind in one)
+
+
+def test_the_work_of_the_layers_is_that_of_the_network() -> None:
+    for network in NETWORKS[::9]:
+        layers = work_of_layers(network)
+        assert list(layers) == [row.name for row in cost(network).layers()]
+        assert [sum(column) for column in zip(*layers.values(), strict=True)] == pytest.approx(
+            layer_work(network)
+        )
+
+
+def test_layers_tell_of_families_that_were_not_seen() -> None:
+    """A machine that is quicker with large products: no price is right, and the layers find better ones."""
+    rng = random.Random(1)
+    layers_ms = []
+    for network in NETWORKS:
+        layers = {}
+        for layer, amounts in work_of_layers(network).items():
+            ms = 1e-6 * sum(PRICES[kind] * amount for kind, amount in zip(LAYER_KINDS, amounts, strict=True))
+            layers[layer] = ms * (1 + 5e4 / (1e5 + max(amounts))) * (1 + rng.uniform(-0.05, 0.05))
+        layers_ms.append(layers)
+    rows = tuple(
+        msgspec.structs.replace(row, latency_ms=sum(layers.values()))
+        for row, layers in zip(model_of().rows, layers_ms, strict=True)
+    )
+    model = msgspec.structs.replace(model_of(), rows=rows)
+    with_layers, without = fit_layers(model, layers_ms).held_out_families, fit_layers(model).held_out_families
+    assert with_layers is not None
+    assert without is not None
+    assert with_layers.mean < without.mean
