@@ -3,8 +3,9 @@
     python tests/benchmarks/big_report.py [--records N] [--json]
 
 The report is written by ``edgekit report`` in a process of its own, with what it imports; its time is that of
-the processor, the least of three. The page is opened by the system's Chromium, where there is one, and its
+the processor. The page is opened by the system's Chromium, where there is one, and its
 largest table is sorted and filtered; the times are those of the page's own script with what it lays out.
+All are the least of three.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from made_records import many
 from report import Claim, Show, main, note, this_machine
 
 _TURNS = 3
+_SETTLE_MS = 1500  # until the charts in view are drawn
 _COLUMNS = (Column("what"), Column("measured", is_number=True))
 # From before the event until the page has been laid out with what it changed.
 _TIMED = """([selector, name, value]) => {
@@ -101,10 +103,11 @@ def _in_browser(page: Path) -> tuple[dict[str, float], dict[str, float]]:
             "(() => { const [one] = performance.getEntriesByType('navigation'); return one.loadEventEnd; })()"
         )
         opened_ms = {"open the page": float(tab.evaluate(opened))}
+        tab.wait_for_timeout(_SETTLE_MS)
         found = {}
         for what, (selector, event, value) in _ACTIONS.items():
             place = f"[data-table='measurements'] {selector}"
-            found[what] = float(tab.evaluate(_TIMED, [place, event, value]))
+            found[what] = min(float(tab.evaluate(_TIMED, [place, event, value])) for _ in range(_TURNS))
         browser.close()
     return opened_ms, found
 

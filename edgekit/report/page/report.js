@@ -72,12 +72,11 @@
 
   // Rows without a value come last whichever way a column is sorted.
   function ordered(rows, column, sign) {
-    return [...rows].sort((a, b) => {
-      const [first, second] = [key(a[column]), key(b[column])];
-      if (first === null || second === null) return (first === null) - (second === null);
-      return sign * (typeof first === "number" && typeof second === "number"
-        ? first - second : collator.compare(first, second));
-    });
+    const keyed = rows.map((row) => [key(row[column]), row]);
+    const known = keyed.filter(([one]) => one !== null);
+    const areNumbers = known.every(([one]) => typeof one === "number");
+    known.sort(areNumbers ? (a, b) => sign * (a[0] - b[0]) : (a, b) => sign * collator.compare(a[0], b[0]));
+    return [...known, ...keyed.filter(([one]) => one === null)].map(([, row]) => row);
   }
 
   function setUp(root) {
@@ -85,26 +84,33 @@
     const [body, status] = [root.querySelector("tbody"), root.querySelector("[role=status]")];
     const [more, filter] = [root.querySelector(".more"), root.querySelector("input")];
     const heads = [...root.querySelectorAll("thead th")];
-    const state = { rows: table.rows, shown: table.first, needle: "" };
+    const state = { rows: table.rows, found: table.rows, shown: table.first, needle: "" };
+
+    function lines(from) {
+      return state.found.slice(from, state.shown).map((row) => {
+        const line = document.createElement("tr");
+        line.append(...row.map((cell, index) => tableCell(cell, table.numbers[index], index === 0)));
+        return line;
+      });
+    }
+
+    function tell() {
+      const [found, shown] = [state.found.length, Math.min(state.shown, state.found.length)];
+      more.hidden = shown === found;
+      const all = `${found.toLocaleString("en")} ${found === 1 ? "row" : "rows"}`;
+      status.textContent = more.hidden ? all : `${shown.toLocaleString("en")} of ${all}`;
+    }
 
     function render() {
       const words = state.needle.toLowerCase().split(/\s+/).filter(Boolean);
-      const found = words.length
+      state.found = words.length
         ? state.rows.filter((row) => {
             const line = row.map(text).join(" ").toLowerCase();
             return words.every((word) => line.includes(word));
           })
         : state.rows;
-      const shown = found.slice(0, state.shown);
-      body.replaceChildren(...shown.map((row) => {
-        const line = document.createElement("tr");
-        line.append(...row.map((cell, index) => tableCell(cell, table.numbers[index], index === 0)));
-        return line;
-      }));
-      more.hidden = shown.length === found.length;
-      const rows = found.length === 1 ? "row" : "rows";
-      status.textContent = more.hidden ? `${found.length.toLocaleString("en")} ${rows}`
-        : `${shown.length.toLocaleString("en")} of ${found.length.toLocaleString("en")} ${rows}`;
+      body.replaceChildren(...lines(0));
+      tell();
     }
 
     heads.forEach((head, index) => head.querySelector("button").addEventListener("click", () => {
@@ -116,7 +122,11 @@
       render();
     }));
     filter?.addEventListener("input", () => { state.needle = filter.value; state.shown = table.first; render(); });
-    more.addEventListener("click", () => { state.shown += STEP; render(); });
+    more.addEventListener("click", () => {
+      state.shown += STEP;
+      body.append(...lines(state.shown - STEP));
+      tell();
+    });
   }
   document.querySelectorAll("[data-table]").forEach(setUp);
 
