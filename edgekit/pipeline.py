@@ -209,7 +209,7 @@ def _observe(
             images,
             floats=floats,
             staggers=staggers,
-            carries_most=options.effort == "high",
+            keeps_images=options.effort == "high",
             progress=progress,
             total=len(data),
         )

@@ -1,15 +1,17 @@
-"""High effort: weights' rounding, biases and activation steps learned block by block.
+"""High effort: rounding of weights, biases and activation steps, learned together.
 
-The network is cut where a single value carries everything on. Each block learns to answer quantized inputs
-as the fp32 network answers its own: rounding as in AdaRound (Nagel et al., Up or Down?, ICML 2020), over
-whole blocks as in BRECQ (Li et al., ICLR 2021) with activations quantized while it learns as in QDrop (Wei
-et al., ICLR 2022), and steps as in LSQ. Where an int8 value stands between large pictures, random crops of
-them are enough. What a block learned is kept only if it holds on images that were held back.
+The quantized network learns to answer as the fp32 network does, all roundings in the loop: weights choose
+their integers as in AdaRound (Nagel et al., Up or Down?, ICML 2020), by straight-through gradients, with
+activations quantized while they learn as in BRECQ (Li et al., ICLR 2021), and steps as in LSQ (Esser et
+al., ICLR 2020). What is learned at once is as long as can be: all of the network, or its stretches between
+layers that cannot learn. A stretch does not keep what it learned if images that were held back show that
+their logits went away from fp32's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ import onnx_ir as ir
 from edgekit.graph.qdq import QuantizedTensor
 from edgekit.graph.run import GraphRunner
 from edgekit.graph.subgraph import values_by_name
+from edgekit.graph.values import shape_of
 from edgekit.quantize.arithmetic import (
     ActivationParams,
     FloatArray,
@@ -29,90 +32,91 @@ from edgekit.quantize.arithmetic import (
     scale_floor,
 )
 from edgekit.quantize.plan import Layer, Plan
-from edgekit.quantize.reference import chunks
+from edgekit.quantize.reference import run_all
 from edgekit.quantize.rewrite import rewrite
 from edgekit.quantize.sequential import Constants
-from edgekit.quantize.torch_graph import Segment, channel_weights, import_torch, is_differentiable
+from edgekit.quantize.torch_graph import Segment, import_torch, is_differentiable
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Learned", "LearningOptions", "cut_blocks", "learn"]
+__all__ = ["Learned", "LearningOptions", "Stretch", "cut_stretches", "learn"]
 
 Progress = Callable[[str, int, int], None]
 
-_LOCAL = frozenset(
-    {"Conv", "Add", "Sub", "Mul", "Relu", "Concat", "HardSwish", "Sigmoid", "HardSigmoid", "Tanh"}
-)
-_WEIGHED_IMAGES = 16  # that tell how much the logits depend on each channel
-_CROP = 32  # pixels: crops of inputs larger than this, of layers that see no farther than their kernels
+_STATE_BYTES = 512 << 20  # of a stretch's inputs over all images
+_WARM_UP = 0.08  # of the iterations, in which the rates grow
+_BETAS = (0.9, 0.99)
 
 
 @dataclass(frozen=True)
 class LearningOptions:
-    """How long and how fast: iterations of each block, images of a batch, and Adam's rates.
+    """How long and how fast: iterations, images of a batch, and Adam's rates at their highest.
 
     Rates are in steps of the weight, in steps of the output for biases, and relative for activation steps.
+    ``held_back`` is the share of the images that decide whether what was learned is kept.
     """
 
-    iterations: int = 30
-    batch: int = 16
+    iterations: int = 120
+    batch: int = 8
     weight_rate: float = 0.01
-    bias_rate: float = 0.02
-    step_rate: float = 0.001
-    held_back: float = 0.2
+    bias_rate: float = 0.004
+    step_rate: float = 0.0003
+    held_back: float = 0.15
 
 
 @dataclass(frozen=True)
 class Learned:
-    """Parameters and constants as learned, and what they give.
-
-    ``kept`` of the ``blocks`` that can learn gained on held-back images, none if the whole network did not.
-    ``logits`` are the quantized network's on all images.
-    """
+    """Parameters and constants, as ``kept`` of the ``stretches`` that can learn left them."""
 
     params: Mapping[str, ActivationParams]
     constants: Constants
-    logits: FloatArray
-    blocks: int
+    stretches: int
     kept: int
 
 
 @dataclass(frozen=True)
-class _Block:
-    """Consecutive layers between two int8 values that carry everything on."""
+class Stretch:
+    """Consecutive layers from the one value that carries everything in to the one that carries it on."""
 
     source: str
     layers: tuple[Layer, ...]
+    learns: bool = True
 
     @property
     def target(self) -> str:
+        """The value that the last layer makes."""
         return self.layers[-1].output
 
 
-def cut_blocks(plan: Plan) -> list[tuple[str, tuple[Layer, ...]]]:
-    """The plan's layers cut at int8 values that all behind depends on alone, with each part's source."""
-    return [(block.source, block.layers) for block in _blocks(plan)]
+def cut_stretches(plan: Plan, nodes: Mapping[str, ir.Node]) -> list[Stretch]:
+    """The plan's layers as the longest stretches that learn, and what lies between them."""
+    stretches: list[Stretch] = []
+    for block in _blocks(plan):
+        learns = all(is_differentiable(layer, nodes[layer.name]) for layer in block.layers)
+        if stretches and stretches[-1].learns == learns:
+            before = stretches.pop()
+            block = Stretch(before.source, before.layers + block.layers)
+        stretches.append(replace(block, learns=learns))
+    return [
+        replace(one, learns=one.learns and any(layer.is_weighted for layer in one.layers))
+        for one in stretches
+    ]
 
 
-def _blocks(plan: Plan) -> Iterator[_Block]:
+def _blocks(plan: Plan) -> list[Stretch]:
+    """The plan's layers cut at every int8 value that all behind depends on alone."""
     last_reader = {name: i for i, layer in enumerate(plan.layers) for name in layer.inputs}
     alive = {plan.input}
     source, start = plan.input, 0
+    blocks = []
     for i, layer in enumerate(plan.layers):
         alive = {name for name in (*alive, layer.output) if last_reader.get(name, -1) > i}
-        if i + 1 == len(plan.layers) or (alive == {layer.output} and _is_cut(plan, start, i)):
-            yield _Block(source, plan.layers[start : i + 1])
+        is_cut = alive == {layer.output} and plan.precisions[layer.output] == "int8"
+        if is_cut or i + 1 == len(plan.layers):
+            blocks.append(Stretch(source, plan.layers[start : i + 1]))
             source, start = layer.output, i + 1
-
-
-def _is_cut(plan: Plan, start: int, i: int) -> bool:
-    """After a linear layer, where networks are narrow, and where something to learn lies behind and ahead."""
-    layer = plan.layers[i]
-    ahead = any(one.is_weighted for one in plan.layers[i + 1 :])
-    is_linear = layer.bounds[0] == -np.inf and layer.op_type in ("Conv", "Add")
-    has_weights = any(one.is_weighted for one in plan.layers[start : i + 1])
-    return ahead and is_linear and has_weights and plan.precisions[layer.output] == "int8"
+    return blocks
 
 
 def learn(
@@ -129,136 +133,101 @@ def learn(
     """Improve integers and activation steps of a quantized network on float32 NCHW ``images``.
 
     ``model`` is the canonical fp32 graph, ``params`` and ``constants`` what the default mode made of it.
-    Blocks with an operator that cannot be differentiated here, or with layers that are not int8, stay as
-    they are. The same arguments and number of threads give the same result. Raises
-    :class:`~edgekit.errors.MissingExtraError` without torch.
+    Layers that cannot be differentiated here, or are not int8, stay as they are. The same arguments and
+    number of threads give the same result. Raises :class:`~edgekit.errors.MissingExtraError` without torch.
     """
     options = options or LearningOptions()
     generator = import_torch().Generator().manual_seed(seed)
-    copied = {name: dict(kept) for name, kept in constants.items()}
-    walk = _Walk(model, plan, dict(params), copied, options)
-    blocks = list(_blocks(plan))
+    network = _Network(model, plan, dict(params), {name: dict(kept) for name, kept in constants.items()})
     held = max(1, round(options.held_back * len(images)))
-    weights = walk.channel_weights(blocks, images[held : held + _WEIGHED_IMAGES], seed)
-    float_state, quantized_state = images, walk.rounded_input(images)
-    learned = kept = 0
-    for done, block in enumerate(blocks, 1):
-        if len(images) > held and walk.can_learn(block):
-            learned += 1
-            kept += walk.learn(
-                block, float_state, quantized_state, held, weights.get(block.target), generator
-            )
-        if done < len(blocks):
-            runner = GraphRunner(model, [block.target], inputs=[block.source], num_threads=None)
-            float_state = _run(runner, float_state)
-            quantized_state = walk.run_quantized(block, quantized_state)
-        if progress is not None:
-            progress("learn", done, len(blocks))
-    reference = _run(GraphRunner(model, [plan.output], num_threads=None), images)
-    before = _run(GraphRunner(rewrite(model, plan, params, constants), num_threads=None), images)
-    after = _run(GraphRunner(rewrite(model, plan, walk.params, walk.constants), num_threads=None), images)
-    if _noise(reference[:held], after[:held]) >= _noise(reference[:held], before[:held]):
-        return Learned(params, constants, before, learned, 0)
-    return Learned(walk.params, walk.constants, after, learned, kept)
+    able = [one for one in cut_stretches(plan, network.nodes) if one.learns] if len(images) > held else []
+    if not able:
+        return Learned(network.params, network.constants, 0, 0)
+    reference = run_all(GraphRunner(model, [plan.output], num_threads=None), images[:held])
+    noise, kept = _noise(reference, network.answer(images[:held])), 0
+    for done, stretch in enumerate(able):
+        report = None if progress is None else _Part(progress, done, len(able), options.iterations)
+        segment = network.segment(stretch)
+        states = network.states(stretch, images[held:])
+        _Trainer(segment, options, generator).train(*states, report)
+        before = network.params, network.constants
+        network.harden(segment)
+        found = _noise(reference, network.answer(images[:held]))
+        if _is_worse(noise, found):
+            network.params, network.constants = before
+        else:
+            noise, kept = found, kept + 1
+    return Learned(network.params, network.constants, len(able), kept)
 
 
-def _noise(reference: FloatArray, answers: FloatArray) -> float:
-    return float(np.square(reference - answers).sum())
+@dataclass(frozen=True)
+class _Part:
+    """Progress of one of several stretches."""
+
+    progress: Progress
+    done: int
+    stretches: int
+    iterations: int
+
+    def __call__(self, iteration: int) -> None:
+        self.progress("learn", self.done * self.iterations + iteration, self.stretches * self.iterations)
 
 
-class _Walk:
-    """The network's parameters and constants while blocks replace them one after another."""
+def _noise(reference: FloatArray, answers: FloatArray) -> FloatArray:
+    """Squared error of each image's logits."""
+    rows: FloatArray = np.square(reference - answers).reshape(len(reference), -1).sum(1)
+    return rows
+
+
+def _is_worse(before: FloatArray, after: FloatArray) -> bool:
+    """Whether the mean rose by more than its standard error over the images, which are few."""
+    rise = after - before
+    return bool(rise.mean() > rise.std() / math.sqrt(len(rise)))
+
+
+class _Network:
+    """The network's parameters and constants while stretches replace them one after another."""
 
     def __init__(
-        self,
-        model: ir.Model,
-        plan: Plan,
-        params: dict[str, ActivationParams],
-        constants: Constants,
-        options: LearningOptions,
+        self, model: ir.Model, plan: Plan, params: Mapping[str, ActivationParams], constants: Constants
     ) -> None:
-        self._model, self._plan, self._options = model, plan, options
-        self._nodes = {node.name or "": node for node in model.graph}
-        self._shapes = {name: value.shape for name, value in values_by_name(model).items()}
+        self._model, self._plan = model, plan
+        self.nodes = {node.name or "": node for node in model.graph}
         self.params, self.constants = params, constants
 
-    def can_learn(self, block: _Block) -> bool:
-        """Whether every layer of the block can, and one has weights."""
-        return any(layer.is_weighted for layer in block.layers) and all(
-            is_differentiable(layer, self._nodes[layer.name]) for layer in block.layers
-        )
+    def answer(self, images: FloatArray) -> FloatArray:
+        """The quantized network's logits as it stands."""
+        return run_all(GraphRunner(self._quantized(), num_threads=None), images)
 
-    def channel_weights(
-        self, blocks: Sequence[_Block], images: FloatArray, seed: int
-    ) -> dict[str, FloatArray]:
-        """How much the logits depend on channels; nothing when a block cannot be differentiated."""
-        if not len(images) or not all(self.can_learn(block) for block in blocks):
-            return {}
-        return channel_weights([self._segment(block) for block in blocks], images, seed)
+    def states(self, stretch: Stretch, images: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What the stretch reads in the fp32 network and in the quantized one."""
+        if stretch.source == self._plan.input:
+            params = self.params[stretch.source]
+            return images, dequantize(quantize(images, params), params)
+        size = 4 * math.prod(shape_of(values_by_name(self._model)[stretch.source]))
+        images = images[: max(_STATE_BYTES // size, 1)]
+        floats = GraphRunner(self._model, [stretch.source], num_threads=None)
+        integers = GraphRunner(self._quantized(), [f"{stretch.source}.dequantized"], num_threads=None)
+        return run_all(floats, images), run_all(integers, images)
 
-    def rounded_input(self, images: FloatArray) -> FloatArray:
-        """The images as the network's int8 input holds them."""
-        params = self.params[self._plan.input]
-        return dequantize(quantize(images, params), params)
-
-    def run_quantized(self, block: _Block, state: FloatArray) -> FloatArray:
-        """The block's output, by the quantized graph as it stands."""
-        quantized = rewrite(self._model, self._plan, self.params, self.constants)
-        source, target = f"{block.source}.dequantized", f"{block.target}.dequantized"
-        return _run(GraphRunner(quantized, [target], inputs=[source], num_threads=None), state)
-
-    def learn(
-        self,
-        block: _Block,
-        float_state: FloatArray,
-        quantized_state: FloatArray,
-        held: int,
-        fractions: FloatArray | None,
-        generator: Any,
-    ) -> bool:
-        """Learn one block; whether it came nearer to fp32 on the first ``held`` images, else it is kept."""
-        segment = self._segment(block)
-        before = _error(segment, float_state[:held], quantized_state[:held], fractions)
-        trainer = _Trainer(segment, self._options, self._crop(block), fractions, generator)
-        trainer.train(float_state[held:], quantized_state[held:])
-        params, constants = self._hardened(segment)
-        if _error(segment, float_state[:held], quantized_state[:held], fractions) >= before:
-            return False
-        self.params.update(params)
-        self.constants.update(constants)
-        return True
-
-    def _segment(self, block: _Block) -> Segment:
-        made = {layer.output for layer in block.layers}
+    def segment(self, stretch: Stretch) -> Segment:
+        """The stretch with what it can learn."""
+        made = {layer.output for layer in stretch.layers}
         steps = frozenset(
             layer.output
-            for layer in block.layers
+            for layer in stretch.layers
             if not layer.is_copy and self._is_free(layer.output, made) and layer.output != self._plan.output
         )
-        return Segment(self._nodes, block.layers, block.source, self.params, self.constants, steps)
+        return Segment(self.nodes, stretch.layers, stretch.source, self.params, self.constants, steps)
 
-    def _is_free(self, name: str, made: set[str]) -> bool:
-        """Whether the value's parameters are its own to choose, and nobody's outside the block."""
-        index = next(i for i, group in enumerate(self._plan.groups) if name in group)
-        group = self._plan.groups[index]
-        return index not in self._plan.fixed and set(group) <= made and len(self._plan.sources(index)) == 1
-
-    def _crop(self, block: _Block) -> int | None:
-        """Side of the crops to learn on, or None for whole pictures."""
-        shape = self._shapes[block.source]
-        sees_far = any(layer.op_type not in _LOCAL for layer in block.layers)
-        if shape is None or len(shape) != 4 or sees_far:
-            return None
-        return _CROP if min(int(side) for side in shape.numpy()[2:]) > _CROP else None
-
-    def _hardened(self, segment: Segment) -> tuple[dict[str, ActivationParams], Constants]:
-        """What was learned as parameters and integers; the segment takes on what they stand for."""
+    def harden(self, segment: Segment) -> None:
+        """Take on what was learned as parameters and integers."""
         params = dict(self.params)
         for name in segment.log_steps:
             step = float(np.float32(segment.step(name)))
             for member in next(group for group in self._plan.groups if name in group):
                 params[member] = replace(params[member], scale=step)
-        constants: Constants = {}
+        constants = dict(self.constants)
         for layer in segment.layers:
             learned = segment.learnables.get(layer.name)
             if learned is None:
@@ -272,91 +241,71 @@ class _Walk:
                 1: replace(kept[1], values=learned.integers().astype(np.int8)),
                 2: QuantizedTensor(steps, 0, kept[2].dtype, kept[2].axis, quantize_bias(bias, steps)),
             }
-        return params, constants
+        self.params, self.constants = params, constants
+
+    def _quantized(self) -> ir.Model:
+        return rewrite(self._model, self._plan, self.params, self.constants)
+
+    def _is_free(self, name: str, made: set[str]) -> bool:
+        """Whether the value's parameters are its own to choose, and nobody's outside the stretch."""
+        index = next(i for i, group in enumerate(self._plan.groups) if name in group)
+        group = self._plan.groups[index]
+        return index not in self._plan.fixed and set(group) <= made and len(self._plan.sources(index)) == 1
 
 
 class _Trainer:
-    """Adam over one segment's learnables, on random crops of random images."""
+    """Adam over one segment's learnables, on random images, half of them mirrored."""
 
-    def __init__(
-        self,
-        segment: Segment,
-        options: LearningOptions,
-        crop: int | None,
-        fractions: FloatArray | None,
-        generator: Any,
-    ) -> None:
+    def __init__(self, segment: Segment, options: LearningOptions, generator: Any) -> None:
         self._torch = import_torch()
-        self._segment, self._options, self._crop, self._generator = segment, options, crop, generator
-        self._fractions = _shaped(fractions)
+        self._segment, self._options, self._generator = segment, options, generator
         learnables = segment.learnables.values()
         groups = [
             {"params": [one.latent for one in learnables], "lr": options.weight_rate},
             {"params": [one.bias for one in learnables], "lr": options.bias_rate},
             {"params": list(segment.log_steps.values()), "lr": options.step_rate},
         ]
-        self._adam = self._torch.optim.Adam([group for group in groups if group["params"]])
-        self._decay = self._torch.optim.lr_scheduler.CosineAnnealingLR(self._adam, options.iterations)
+        self._adam = self._torch.optim.Adam([group for group in groups if group["params"]], betas=_BETAS)
+        self._rates = self._torch.optim.lr_scheduler.LambdaLR(self._adam, self._rate)
 
-    def train(self, float_state: FloatArray, quantized_state: FloatArray) -> None:
+    def train(
+        self, float_state: FloatArray, quantized_state: FloatArray, report: Callable[[int], None] | None
+    ) -> None:
         """All iterations."""
-        for _ in range(self._options.iterations):
+        for iteration in range(self._options.iterations):
             floats, quantized = self._batch(float_state, quantized_state)
             with self._torch.no_grad():
                 wanted = self._segment.run_float(floats)
-            error = (self._segment.run_quantized(quantized) - wanted).square()
-            loss = (error if self._fractions is None else error * _fit(self._fractions, error)).mean()
+            loss = (self._segment.run_quantized(quantized) - wanted).square().mean()
             self._adam.zero_grad()
             self._torch.autograd.backward(loss)
             self._adam.step()
-            self._decay.step()
+            self._rates.step()
+            if report is not None:
+                report(iteration + 1)
+
+    def _rate(self, iteration: int) -> float:
+        """Share of the highest rate: up in a line, down along a cosine."""
+        done = iteration / self._options.iterations
+        return min(1.0, (done + 1 / self._options.iterations) / _WARM_UP) * (1 + math.cos(math.pi * done)) / 2
 
     def _batch(self, *states: FloatArray) -> list[Tensor]:
         torch = self._torch
         count = min(self._options.batch, len(states[0]))
         chosen = torch.randperm(len(states[0]), generator=self._generator)[:count].numpy()
-        parts = [state[chosen] for state in states]
-        if self._crop is not None:
-            y, x = (
-                8 * int(torch.randint((side - self._crop) // 8 + 1, (), generator=self._generator))
-                for side in parts[0].shape[2:]
-            )
-            parts = [part[:, :, y : y + self._crop, x : x + self._crop] for part in parts]
-        return [_tensor(part) for part in parts]
+        mirrored = chosen[: count // 2], chosen[count // 2 :]
+        return [_tensor(_mirrored(state, *mirrored)) for state in states]
 
 
-def _error(
-    segment: Segment, float_state: FloatArray, quantized_state: FloatArray, fractions: FloatArray | None
-) -> float:
-    """The weighted squared error of the segment's output, over all images."""
-    torch = import_torch()
-    total, shaped = 0.0, _shaped(fractions)
-    with torch.no_grad():
-        for floats, quantized in zip(chunks(float_state), chunks(quantized_state), strict=True):
-            wanted = segment.run_float(_tensor(floats))
-            error = (segment.run_quantized(_tensor(quantized)) - wanted).square()
-            total += float((error if shaped is None else error * _fit(shaped, error)).sum())
-    return total
+def _mirrored(state: FloatArray, mirrored: Any, plain: Any) -> FloatArray:
+    first = state[mirrored][..., ::-1] if state.ndim == 4 else state[mirrored]
+    both: FloatArray = np.concatenate([first, state[plain]])
+    return both
 
 
 def _tensor(values: FloatArray) -> Tensor:
     """In the layout that torch's convolutions are fastest in."""
     torch = import_torch()
     layout = torch.channels_last if values.ndim == 4 else torch.contiguous_format
-    found: Tensor = torch.from_numpy(values).contiguous(memory_format=layout)
+    found: Tensor = torch.from_numpy(np.ascontiguousarray(values)).contiguous(memory_format=layout)
     return found
-
-
-def _shaped(fractions: FloatArray | None) -> Tensor | None:
-    if fractions is None:
-        return None
-    found: Tensor = import_torch().from_numpy(np.asarray(fractions, np.float32))
-    return found
-
-
-def _fit(fractions: Tensor, error: Tensor) -> Tensor:
-    return fractions.reshape([1, -1] + [1] * (error.ndim - 2))
-
-
-def _run(runner: GraphRunner, state: FloatArray) -> FloatArray:
-    return np.concatenate([next(iter(runner.run(part).values())) for part in chunks(state)])

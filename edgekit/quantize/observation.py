@@ -24,15 +24,15 @@ Progress = Callable[[str, int, int], None]
 _OBSERVED_BYTES = 64 << 20  # of the outputs of layers that run, and are kept, together
 _CARRIED_BYTES = 160 << 20  # of the largest layer's float output over all images carried along
 _CARRIED_IMAGES = (8, 32)
-_MOST_CARRIED_BYTES = 512 << 20
-_MOST_CARRIED_IMAGES = (8, 128)
+_KEPT_BYTES = 512 << 20  # of images that high effort learns on
 
 
 @dataclass(frozen=True)
 class Observation:
     """What calibration saw of a graph: the distribution of every quantized value, and some images.
 
-    ``carried`` are the images that go through the network again while it is quantized, float32 NCHW.
+    ``carried`` are the images that go through the network again while it is quantized, float32 NCHW, ``kept``
+    all that high effort learns on: these and others.
     ``staggers`` come from conditioning the graph, if it was (:mod:`edgekit.quantize.conditioning`).
     """
 
@@ -41,6 +41,7 @@ class Observation:
     carried: FloatArray
     images: int
     staggers: tuple[Stagger, ...] = ()
+    kept: FloatArray | None = None
 
 
 def observe(
@@ -49,7 +50,7 @@ def observe(
     *,
     floats: Collection[str] = (),
     staggers: Collection[Stagger] = (),
-    carries_most: bool = False,
+    keeps_images: bool = False,
     progress: Progress | None = None,
     total: int = 0,
 ) -> Observation:
@@ -57,7 +58,7 @@ def observe(
 
     Statistics stream: memory does not grow with the number of images, and of a large network only a few
     layers' outputs are held at a time. ``floats`` are layers that stay float: they need no integer form.
-    ``carries_most`` carries on as many images as a fixed memory holds, instead of a few: for high effort.
+    ``keeps_images`` keeps as many images as a fixed memory holds, for high effort to learn on.
     ``total`` is only for ``progress``.
     Raises :class:`~edgekit.errors.UnsupportedError` for an operator without an integer form and
     :class:`~edgekit.errors.InputError` for no images or activations that are not finite.
@@ -66,24 +67,22 @@ def observe(
     sizes = _sizes_bytes(model, plan)
     observers = {name: Observer(name) for name in plan.values}
     stretches = list(_stretches(model, plan, sizes))
-    limit = _carried_images(max(sizes.values()), carries_most)
-    carried: list[FloatArray] = []
+    limit = int(np.clip(_CARRIED_BYTES // max(sizes.values()), *_CARRIED_IMAGES))
+    most = max(limit, _KEPT_BYTES // sizes[plan.input]) if keeps_images else limit
+    kept: list[FloatArray] = []
     count = 0
     for count, image in enumerate(images, 1):
         _observe_image(stretches, observers, {plan.input: image})
-        if len(carried) < limit:
-            carried.append(image)
+        if len(kept) < most:
+            kept.append(image)
         if progress is not None:
             progress("calibrate", count, total)
-    if not carried:
+    if not kept:
         raise InputError("no calibration image was given", hint="give a folder with at least one image")
-    return Observation(plan, observers, np.concatenate(carried), count, tuple(staggers))
-
-
-def _carried_images(largest_bytes: int, carries_most: bool) -> int:
-    if carries_most:
-        return int(np.clip(_MOST_CARRIED_BYTES // largest_bytes, *_MOST_CARRIED_IMAGES))
-    return int(np.clip(_CARRIED_BYTES // largest_bytes, *_CARRIED_IMAGES))
+    batch = np.concatenate(kept)
+    return Observation(
+        plan, observers, batch[:limit], count, tuple(staggers), batch if keeps_images else None
+    )
 
 
 @dataclass(frozen=True)

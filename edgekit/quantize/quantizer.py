@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 from threadpoolctl import threadpool_limits
 
+from edgekit.graph.run import GraphRunner
 from edgekit.parity import sqnr_db
 from edgekit.quantize.arithmetic import ActivationParams, FloatArray, activation_params
 from edgekit.quantize.curves import curves_of, fit_curve
 from edgekit.quantize.observation import Observation
 from edgekit.quantize.options import QuantizeOptions
 from edgekit.quantize.ranges import METHODS, RangeMethod, choose_params
-from edgekit.quantize.reference import run_reference
+from edgekit.quantize.reference import run_all, run_reference
 from edgekit.quantize.rewrite import rewrite
 from edgekit.quantize.sequential import quantize_constants
 from edgekit.quantize.spare import staggered
@@ -33,8 +34,8 @@ class QuantizationReport:
 
     ``ranges`` is the method of all activation ranges; ``trial_sqnr_db`` the logits' SQNR in dB of each
     method that was tried, on a few images; ``sqnr_db`` that of the result on the carried images, which
-    the quantizer has seen: a sanity check, not a measure of quality. ``learned_blocks`` is the number of
-    blocks that high effort improved.
+    the quantizer has seen: a sanity check, not a measure of quality. ``learned_stretches`` is the number
+    of stretches of layers that high effort improved.
     """
 
     ranges: RangeMethod
@@ -42,7 +43,7 @@ class QuantizationReport:
     sqnr_db: float
     images: int
     carried_images: int
-    learned_blocks: int = 0
+    learned_stretches: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,18 +89,21 @@ def _quantize(
     if options.effort == "high":
         from edgekit.quantize.learning import learn
 
-        learned = learn(model, plan, params, constants, carried, seed=options.seed, progress=progress)
+        images = carried if observation.kept is None else observation.kept
+        learned = learn(model, plan, params, constants, images, seed=options.seed, progress=progress)
         params, constants = dict(learned.params), learned.constants
-        logits = learned.logits
+    result = rewrite(model, plan, params, constants)
+    if learned is not None and learned.kept:
+        logits = run_all(GraphRunner(result, num_threads=None), carried)
     report = QuantizationReport(
         ranges=ranges,
         trial_sqnr_db=scores,
         sqnr_db=_sqnr_db(reference.logits, logits),
         images=observation.images,
         carried_images=len(carried),
-        learned_blocks=0 if learned is None else learned.kept,
+        learned_stretches=0 if learned is None else learned.kept,
     )
-    return QuantizationResult(rewrite(model, plan, params, constants), report)
+    return QuantizationResult(result, report)
 
 
 def _choose_ranges(

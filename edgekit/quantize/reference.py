@@ -17,7 +17,7 @@ from edgekit.graph.values import new_node, shape_of
 from edgekit.quantize.arithmetic import FloatArray
 from edgekit.quantize.plan import Plan
 
-__all__ = ["Reference", "chunks", "run_reference"]
+__all__ = ["Reference", "chunks", "run_all", "run_reference"]
 
 _Number = TypeVar("_Number", bound=np.generic)
 
@@ -55,6 +55,11 @@ def run_reference(model: ir.Model, plan: Plan, images: FloatArray) -> Reference:
         raw: (sums[name] / len(images)).astype(np.float32) for raw, name in zip(raws, names, strict=True)
     }
     return Reference(means, np.concatenate(logits))
+
+
+def run_all(runner: GraphRunner, images: FloatArray) -> FloatArray:
+    """The runner's first output for a whole batch."""
+    return np.concatenate([next(iter(runner.run(part).values())) for part in chunks(images)])
 
 
 def chunks(batch: npt.NDArray[_Number]) -> Iterator[npt.NDArray[_Number]]:

@@ -25,7 +25,7 @@ from edgekit.quantize.plan import Layer
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["OPERATORS", "Learnable", "Segment", "channel_weights", "import_torch", "is_differentiable"]
+__all__ = ["OPERATORS", "Learnable", "Segment", "import_torch", "is_differentiable"]
 
 _LEANING = 0.3  # of a step: how far from its integer a weight starts at most, lest it flip at once
 
@@ -43,7 +43,11 @@ def _conv(node: ir.Node, inputs: Sequence[Tensor]) -> Tensor:
     functional = import_torch().nn.functional
     x, weight, bias = inputs
     attributes = node.attributes
-    top, left, bottom, right = attributes["pads"].as_ints()
+    top, left, bottom, right = pads = attributes["pads"].as_ints()
+    if _is_pointwise(attributes, pads):
+        # As a product of matrices: torch's convolution copies its input here, which takes twice as long.
+        product: Tensor = functional.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias)
+        return product.permute(0, 3, 1, 2)
     padding: tuple[int, int] = (top, left)
     if (top, left) != (bottom, right):
         x, padding = functional.pad(x, (left, right, top, bottom)), (0, 0)
@@ -57,6 +61,11 @@ def _conv(node: ir.Node, inputs: Sequence[Tensor]) -> Tensor:
         groups=attributes["group"].as_int(),
     )
     return result
+
+
+def _is_pointwise(attributes: Mapping[str, ir.Attr], pads: Sequence[int]) -> bool:
+    shape = (*attributes["kernel_shape"].as_ints(), *attributes["strides"].as_ints())
+    return set(shape) == {1} and attributes["group"].as_int() == 1 and not any(pads)
 
 
 def _gemm(node: ir.Node, inputs: Sequence[Tensor]) -> Tensor:
@@ -179,7 +188,7 @@ class Segment:
         state = {self.source: inputs}
         for layer in self.layers:
             constants = self._floats.get(layer.name, ())
-            state[layer.output] = self._raw(layer, state, constants).clamp(*layer.bounds)
+            state[layer.output] = _clamped(self._raw(layer, state, constants), layer)
         return state[self.target]
 
     def run_quantized(self, inputs: Tensor) -> Tensor:
@@ -202,16 +211,22 @@ class Segment:
     def _rounded(self, layer: Layer, raw: Tensor) -> Tensor:
         torch = import_torch()
         if layer.is_copy and layer.op_type != "AveragePool":
-            return raw.clamp(*layer.bounds)
+            return _clamped(raw, layer)
         params = self._params[layer.output]
         log_step = self.log_steps.get(layer.output)
         step = torch.tensor(params.scale) if log_step is None else log_step.exp() * params.scale
-        low, high = layer.bounds
         size = float(step.detach())
-        if (INT8_MIN - params.zero_point) * size < low or (INT8_MAX - params.zero_point) * size > high:
-            raw = raw.clamp(low, high)
-        rounded: Tensor = _fake_quantize()(raw, step, params.zero_point)
+        low, high = (np.clip(bound / size, -512, 512) for bound in layer.bounds)
+        ends = (
+            max(INT8_MIN - params.zero_point, round(low)),
+            min(INT8_MAX - params.zero_point, round(high)),
+        )
+        rounded: Tensor = _fake_quantize()(raw, step, ends)
         return rounded
+
+
+def _clamped(raw: Tensor, layer: Layer) -> Tensor:
+    return raw if layer.bounds == (-math.inf, math.inf) else raw.clamp(*layer.bounds)
 
 
 def _float_constants(node: ir.Node) -> tuple[Tensor, Tensor]:
@@ -243,31 +258,6 @@ def _learnable(weight: Tensor, constants: Mapping[int, QuantizedTensor], output_
     )
 
 
-def channel_weights(segments: Sequence[Segment], images: FloatArray, seed: int) -> dict[str, FloatArray]:
-    """How much the logits depend on each channel of each segment's output: ``[channels]``, mean 1.
-
-    The mean square of the gradient of random projections of the logits, which is the diagonal of the
-    Gauss-Newton matrix (Li et al., BRECQ, ICLR 2021, with the Fisher information in its place).
-    """
-    torch = import_torch()
-    generator = torch.Generator().manual_seed(seed)
-    sums: dict[str, Any] = {}
-    for image in images:
-        x = torch.from_numpy(image[None])
-        outputs: list[tuple[str, Tensor]] = []
-        for segment in segments:
-            x = segment.run_float(x.requires_grad_() if not outputs else x)
-            if x.requires_grad:
-                x.retain_grad()
-            outputs.append((segment.target, x))
-        (x * torch.randn(x.shape, generator=generator)).sum().backward()
-        for name, value in outputs:
-            assert value.grad is not None
-            square = value.grad.square()
-            sums[name] = sums.get(name, 0) + square.sum((0, *range(2, square.ndim)))
-    return {name: (total / total.mean().clamp_min(1e-30)).numpy() for name, total in sums.items()}
-
-
 _FAKE_QUANTIZE: list[Callable[..., Tensor]] = []
 
 
@@ -279,23 +269,31 @@ def _fake_quantize() -> Callable[..., Tensor]:
 
     class FakeQuantize(torch.autograd.Function):  # type: ignore[misc, name-defined]  # torch is imported lazily
         @staticmethod
-        def forward(ctx: Any, x: Tensor, step: Tensor, zero_point: int) -> Tensor:
-            scaled = x / step
-            rounded = scaled.round().clamp_(INT8_MIN - zero_point, INT8_MAX - zero_point)
-            ctx.save_for_backward(scaled, rounded)
-            ctx.needs_step = step.requires_grad
-            return rounded * step
+        def forward(ctx: Any, x: Tensor, step: Tensor, ends: tuple[int, int]) -> Tensor:
+            size = float(step.detach())
+            rounded = x.mul(1 / size).round_().clamp_(*ends).mul_(size)
+            ctx.save_for_backward(x, rounded)
+            ctx.size, ctx.ends, ctx.needs_step = size, ends, step.requires_grad
+            return rounded
 
         @staticmethod
         def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
-            scaled, rounded = ctx.saved_tensors
-            error = rounded - scaled
-            inside = error.abs() <= 0.5
-            passed = gradient * inside
+            x, rounded = ctx.saved_tensors
+            low, high = ((end + side) * ctx.size for end, side in zip(ctx.ends, (-0.5, 0.5), strict=True))
+            # Passes what lies between the ends, in one go over memory.
+            passed = torch.ops.aten.hardtanh_backward(gradient, x, low, high)
             if not ctx.needs_step:
                 return passed, None, None
-            by_step = torch.dot(gradient.flatten(), torch.where(inside, error, rounded).flatten())
+            # Inside the rounding error, outside the end's integer: both without another mask.
+            by_step = (_dot(gradient, rounded) - _dot(passed, x)) / ctx.size
             return passed, by_step, None
 
     _FAKE_QUANTIZE.append(FakeQuantize.apply)
     return _FAKE_QUANTIZE[0]
+
+
+def _dot(one: Tensor, other: Tensor) -> Tensor:
+    """Sum of products, in the order of memory that convolutions here have."""
+    flat = [value.permute(0, 2, 3, 1) if value.ndim == 4 else value for value in (one, other)]
+    found: Tensor = import_torch().dot(flat[0].reshape(-1), flat[1].reshape(-1))
+    return found
