@@ -14,6 +14,8 @@ import onnx_ir as ir
 from edgekit.emit import EmitOptions, emit
 from edgekit.errors import EdgekitError
 from edgekit.graph.run import GraphRunner
+from edgekit.graph.subgraph import extract_subgraph
+from edgekit.graph.values import required
 from edgekit.options import SUFFIXES, Format, Precision
 from edgekit.parity import max_relative_error, sqnr_db
 from edgekit.quantize import quantize
@@ -38,7 +40,7 @@ _FAST = QuantizeOptions(rounding="nearest", bias_correction=False, ranges="minma
 
 @dataclass
 class Renderings:
-    """What was found of one network.
+    """What was found of one network; of int8 files the logits, before a softmax.
 
     ``errors`` are the fp32 files' largest ones relative to the source's largest logit, ``sqnr_db`` the int8
     files' against the quantized graph, ``quantized_db`` that graph's against the source. ``left`` are the
@@ -73,15 +75,26 @@ def render_all(
         path = _emit(make_graph(), name, "fp32", folder, found)
         if path is not None:
             found.errors[name] = max_relative_error(answers, _answers(path, images))
-    graph = make_graph()
+    graph = _without_softmax(make_graph())
     quantized = quantize(graph, observe(graph, images[:, None]), _FAST).model
-    wanted = GraphRunner(quantized, optimize=False).run(images)["logits"].reshape(len(images), -1)
-    found.quantized_db = sqnr_db(answers, wanted)
+    wanted = _flat(GraphRunner(quantized, optimize=False).run(images))
+    found.quantized_db = sqnr_db(_flat(GraphRunner(graph).run(images)), wanted)
     for name in FORMATS:
         path = _emit(quantized, name, "int8", folder, found)
         if path is not None:
             found.sqnr_db[name] = sqnr_db(wanted, _answers(path, images))
     return found
+
+
+def _without_softmax(graph: ir.Model) -> ir.Model:
+    """The graph up to its logits: large ones of random weights make a class of 1 and others of 0 of any."""
+    last = [node for node in graph.graph if node.op_type == "Softmax"][-1:]
+    return extract_subgraph(graph, ["image"], [required(last[0], 0).name or ""]) if last else graph
+
+
+def _flat(found: dict[str, FloatArray]) -> FloatArray:
+    (answers,) = found.values()
+    return answers.reshape(len(answers), -1)
 
 
 def _emit(
