@@ -180,6 +180,7 @@ def test_what_an_accelerator_answers_is_held_against_the_processor(
 def test_deviation_is_relative_and_of_the_worst_output() -> None:
     assert deviation([[1.0, -1.0], [2.2]], [[1.0, -1.0], [2.0]]) == pytest.approx(0.1)
     assert deviation([[float("nan")]], [[1.0]]) == float("inf")
+    assert deviation([[1.0, 2.0]], [[1.0]]) == float("inf")
 
 
 def test_a_clock_that_goes_backwards_stops_the_measurement(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,8 +52,11 @@ def _litert_gpu(num_threads: int) -> Runtime:
 
         def invoke() -> list[Any]:
             model.run_by_index(0, inputs, outputs)
-            ports = zip(outputs, sizes, types)  # noqa: B905 Python 3.9 has no strict
-            return [buffer.read(size, dtype) for buffer, size, dtype in ports]  # waits for the end
+            ports = zip(names["outputs"], outputs, sizes, types)  # noqa: B905 Python 3.9 has no strict
+            found = {
+                name: buffer.read(size, dtype) for name, buffer, size, dtype in ports
+            }  # waits for the end
+            return [found[name] for name in sorted(found)]
 
         return invoke
 

@@ -53,6 +53,8 @@ def deviation(found: list[Any], expected: list[Any]) -> float:
     shares = []
     for one, other in zip(found, expected):  # noqa: B905 Python 3.9 has no strict
         own, right = (numpy.asarray(array, dtype=numpy.float64).ravel() for array in (one, other))
+        if own.size != right.size:
+            return float("inf")
         size = float(numpy.sqrt(numpy.mean(right**2))) or 1.0
         shares.append(float(numpy.sqrt(numpy.mean((own - right) ** 2))) / size)
     return max((share if share == share else float("inf") for share in shares), default=0.0)
@@ -80,8 +82,18 @@ def _tflite(path: str, num_threads: int) -> _Answers:
     for detail in interpreter.get_input_details():
         interpreter.set_tensor(detail["index"], fixed(detail["shape"], detail["dtype"]))
     interpreter.invoke()
-    outputs = [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+    outputs = [interpreter.get_tensor(index) for _, index in sorted(_tflite_outputs(interpreter))]
     return "tflite", version_of(package), outputs
+
+
+def _tflite_outputs(interpreter: Any) -> list[tuple[str, int]]:
+    """Names and tensors of the outputs: by their names, since their order is not the same everywhere."""
+    details = interpreter.get_output_details()
+    signatures = interpreter.get_signature_list() if len(details) > 1 else {}
+    if not signatures:
+        return [(detail["name"], detail["index"]) for detail in details]
+    named = interpreter.get_signature_runner(next(iter(signatures))).get_output_details()
+    return [(name, detail["index"]) for name, detail in named.items()]
 
 
 def _onnx(path: str, num_threads: int) -> _Answers:
