@@ -8,8 +8,8 @@ between is positively homogeneous (Nagel et al., Data-Free Quantization, ICCV 20
 - ReLU passes factors above zero. A clamp with a ceiling, as ReLU6, does so below it only, so a channel is
   enlarged no further than its weights allow without reaching the ceiling, whatever the image; the fused
   clamp stays. In most networks that leaves these layers alone. Trusting the largest number seen instead
-  costs 3 to 10 dB on EfficientNet-Lite0: channels of deep layers answer to one class or another, and a hundred
-  images do not show them all. For the same reason ReLU's channels keep a headroom.
+  costs 3 to 10 dB on EfficientNet-Lite0: channels of deep layers answer to one class or another, and a
+  hundred images do not show them all. For the same reason ReLU's channels keep a headroom.
 """
 
 from __future__ import annotations
