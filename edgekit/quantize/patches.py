@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import numpy as np
@@ -10,7 +11,7 @@ import onnx_ir as ir
 
 from edgekit.quantize.arithmetic import ActivationParams, FloatArray, IntArray, dequantize
 
-__all__ = ["sample_patches", "wanted_rows"]
+__all__ = ["independent_rows", "sample_patches", "wanted_rows"]
 
 _ROWS_PER_INPUT = 4  # sampled patches for each weight of an output: enough for stable second moments
 _MIN_ROWS, _MAX_ROWS = 1024, 4096
@@ -19,6 +20,15 @@ _MIN_ROWS, _MAX_ROWS = 1024, 4096
 def wanted_rows(size: int) -> int:
     """Patches that tell how the ``size`` inputs of an output go together."""
     return min(max(_ROWS_PER_INPUT * size, _MIN_ROWS), _MAX_ROWS)
+
+
+def independent_rows(inputs: IntArray | FloatArray) -> int:
+    """How many patches of ``inputs`` ``[N, C, H, W]`` or ``[N, K]`` say something of their own.
+
+    Neighbours see the same thing: a picture counts as often as it has pixels on a side. (Of the shares that
+    were tried on layers of EfficientNet-Lite1, this rule is near the best for maps of 8, 15 and 30 pixels.)
+    """
+    return len(inputs) * round(math.sqrt(math.prod(inputs.shape[2:])))
 
 
 def sample_patches(

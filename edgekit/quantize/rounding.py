@@ -22,12 +22,15 @@ _FEW = 64  # weights of an output up to which the scale decides much: errors of 
 _BLOCK = 64  # inputs whose errors are passed on one by one; to the ones behind, by one product of matrices
 
 
-def second_moments(patches: FloatArray, *, centered: bool = True) -> FloatArray:
+def second_moments(
+    patches: FloatArray, *, independent: int | None = None, centered: bool = True
+) -> FloatArray:
     """Moments of inputs ``[groups, rows, K]`` → ``[groups, K, K]``, shrunk towards their diagonal.
 
     ``centered`` takes the means out, for when a bias corrects whatever rounding does to the mean. With
     few rows for K inputs the off-diagonal part is mostly chance, which rounding must not trust: it is
-    weighted by rows / (rows + K), the shrinkage of Ledoit and Wolf (2004) in its simplest form.
+    weighted by n / (n + K), the shrinkage of Ledoit and Wolf (2004) in its simplest form, where n is how
+    many of the rows are ``independent``, by default all.
     """
     rows, size = patches.shape[1:]
     if centered:
@@ -35,7 +38,8 @@ def second_moments(patches: FloatArray, *, centered: bool = True) -> FloatArray:
     moments: FloatArray = np.matmul(patches.transpose(0, 2, 1), patches) / np.float32(rows)
     diagonal = np.arange(size)
     variances = moments[:, diagonal, diagonal].copy()
-    moments *= np.float32(rows / (rows + size))
+    known = rows if independent is None else min(rows, independent)
+    moments *= np.float32(known / (known + size))
     moments[:, diagonal, diagonal] = variances
     return moments
 

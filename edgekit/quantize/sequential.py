@@ -35,7 +35,7 @@ from edgekit.quantize.arithmetic import (
     weight_scale,
 )
 from edgekit.quantize.options import QuantizeOptions
-from edgekit.quantize.patches import sample_patches, wanted_rows
+from edgekit.quantize.patches import independent_rows, sample_patches, wanted_rows
 from edgekit.quantize.plan import Layer, Plan
 from edgekit.quantize.reference import chunks
 from edgekit.quantize.rounding import round_best, round_compensated, second_moments
@@ -207,7 +207,9 @@ class _Walk:
         patches = sample_patches(node, inputs, source, wanted_rows(rows.shape[2]), _SEED)
         if patches.shape[1] < rows.shape[2]:  # too few to know how the inputs go together
             return quantize_weight(weight, scale), scale
-        moments = second_moments(patches, centered=self._options.bias_correction)
+        moments = second_moments(
+            patches, independent=independent_rows(inputs), centered=self._options.bias_correction
+        )
         scales = np.broadcast_to(scale, weight.shape[:1]).reshape(groups, -1)
         if self._options.weight_scales == "largest" or scale.ndim == 0:
             return round_compensated(rows, scales, moments).reshape(weight.shape), scale

@@ -16,7 +16,7 @@ from edgekit.graph.run import GraphRunner
 from edgekit.graph.values import add_initializer, array_of, required
 from edgekit.quantize.arithmetic import FloatArray, weight_scale
 from edgekit.quantize.options import QuantizeOptions
-from edgekit.quantize.patches import sample_patches, wanted_rows
+from edgekit.quantize.patches import independent_rows, sample_patches, wanted_rows
 from edgekit.quantize.plan import Layer, make_plan
 from edgekit.quantize.reference import chunks, run_reference
 from edgekit.quantize.rounding import round_best, round_compensated, second_moments
@@ -77,7 +77,7 @@ def _round(graph: ir.Graph, node: ir.Node, inputs: FloatArray, options: Quantize
     patches = sample_patches(node, inputs, None, wanted_rows(rows.shape[2]), _SEED)
     if patches.shape[1] < rows.shape[2]:  # too few to know how the inputs go together
         return
-    moments = second_moments(patches, centered=options.bias_correction)
+    moments = second_moments(patches, independent=independent_rows(inputs), centered=options.bias_correction)
     scales = weight_scale(weight).reshape(groups, -1)
     if options.weight_scales == "error":
         integers, scales = round_best(rows, scales, moments)

@@ -115,7 +115,7 @@ def session(speed: npt.NDArray[np.float64]) -> list[list[list[float]]]:
 def rhythm(generator: np.random.Generator) -> npt.NDArray[np.float64]:
     """Half as slow again for one turn in two, nearly in time with the rounds of 80 samples."""
     phase = np.arange(2000) * 2 * np.pi / 81 + generator.uniform(0, 2 * np.pi)
-    return 1 + 0.5 * (np.sin(phase) > 0)
+    return np.where(np.sin(phase) > 0, 1.5, 1.0)
 
 
 def drift(generator: np.random.Generator) -> npt.NDArray[np.float64]:

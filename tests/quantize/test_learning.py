@@ -155,7 +155,8 @@ def test_layers_that_cannot_learn_part_the_network(monkeypatch: pytest.MonkeyPat
     learning = sum(one.learns for one in stretches)
     assert 1 <= learning < len(stretches)
     default, learned = quantize(model, observe(model, images)), high(model, images)
-    assert sqnr_db(run(model, images), run(learned.model, images)) > default.report.sqnr_db - 0.3
+    # Two images are held back: they tell what is broken, not what is half a decibel worse.
+    assert sqnr_db(run(model, images), run(learned.model, images)) > default.report.sqnr_db - 1
 
 
 def test_chance_on_few_images_does_not_reject_what_was_learned() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.quantize.arithmetic import WEIGHT_MAX, FloatArray, Int8Array
+from edgekit.quantize.patches import independent_rows
 from edgekit.quantize.rounding import round_compensated, second_moments
 
 DAMPING = 0.01
@@ -145,3 +146,30 @@ def test_moments_are_shrunk_covariances(rows: int) -> None:
             np.testing.assert_allclose(np.diagonal(found), np.diagonal(expected), rtol=1e-3, atol=1e-5)
             off = ~np.eye(size, dtype=bool)
             np.testing.assert_allclose(found[off], expected[off] * rows / (rows + size), rtol=1e-3, atol=1e-4)
+
+
+def test_rows_that_repeat_each_other_are_trusted_less() -> None:
+    """Rounding that believes neighbours to be independent fits them, and errs more on other images."""
+    generator = np.random.default_rng(0)
+    mixing = generator.standard_normal((96, 96)).astype(np.float32)
+
+    def images(count: int) -> FloatArray:
+        return (generator.standard_normal((count, 96)) @ mixing).astype(np.float32)
+
+    weight = generator.standard_normal((1, 48, 96)).astype(np.float32)
+    scale = (np.abs(weight).max(axis=2) / 127).astype(np.float32)
+    seen, others = images(60), images(5000)
+    patches = np.repeat(seen, 40, axis=0)[None]
+
+    def error(independent: int | None) -> float:
+        moments = second_moments(patches, independent=independent)
+        wrong = round_compensated(weight, scale, moments) * scale[..., None] - weight
+        return float(np.square(others @ wrong[0].T).mean())
+
+    assert error(len(seen)) < 0.9 * error(None)
+
+
+def test_a_picture_counts_as_often_as_it_has_pixels_on_a_side() -> None:
+    assert independent_rows(np.zeros((5, 3, 8, 8), np.int8)) == 40
+    assert independent_rows(np.zeros((5, 3, 4, 9), np.int8)) == 30
+    assert independent_rows(np.zeros((5, 3), np.int8)) == 5
