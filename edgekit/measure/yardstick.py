@@ -1,8 +1,9 @@
 """Times of many files on a machine whose speed drifts: each is taken in turns with the same yardstick.
 
 Other work on a machine, and other guests of its host, slow it down for seconds or minutes. A file that is
-timed alone then looks slower than another that was timed before. Where the yardstick is slower than it
-usually is, the turns beside it do not count; what it still drifts is divided out.
+timed alone then looks slower than another that was timed before; in a burst of a higher clock it looks
+quicker. Where the yardstick does not take what it usually does, the turns beside it do not count; what it
+still drifts is divided out.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from edgekit.measure.session import Protocol, measure
 
 __all__ = ["Paired", "Yardstick"]
 
-_SECONDS = 1.5
+_SECONDS = 1.0
 _MOST_SESSIONS = 5
-_QUIET = 1.04
-_ENOUGH_TURNS = 5
+_NEAR = 0.05
+_ENOUGH_TURNS = 4
 
 
 @dataclass(frozen=True)
@@ -43,32 +44,37 @@ class Yardstick:
         self._turns_ms: list[float] = []
 
     def time(self, path: Path) -> Paired:
-        """Time the file at ``path``: medians of at least five quiet turns.
+        """Time the file at ``path``: medians of at least four usual turns.
 
-        Sessions of 1.5 s for each of the two go on until there are as many, at most five; then the
-        quietest turns count. Raises ModelFileError for a file that cannot be loaded.
+        Sessions of 1 s for each of the two go on until there are as many, at most five; then the
+        most usual turns count. Raises ModelFileError for a file that cannot be loaded.
         """
         turns: list[Paired] = []
-        quiet: list[Paired] = []
+        usual: list[Paired] = []
         for _ in range(_MOST_SESSIONS):
             file, yardstick = measure(self._device, [path, self._path], self._protocol)
             pairs = zip(file.turns, yardstick.turns, strict=True)
-            turns += [Paired(statistics.median(one), statistics.median(other)) for one, other in pairs]
-            self._turns_ms += [turn.yardstick_ms for turn in turns[-len(file.turns) :]]
-            quiet = [turn for turn in turns if turn.yardstick_ms <= _QUIET * self.usual_ms]
-            if len(quiet) >= _ENOUGH_TURNS:
+            found = [Paired(statistics.median(one), statistics.median(other)) for one, other in pairs]
+            self._turns_ms += [turn.yardstick_ms for turn in found]
+            turns += found
+            turns.sort(key=self._strangeness)
+            usual = [turn for turn in turns if self._strangeness(turn) <= _NEAR]
+            if len(usual) >= _ENOUGH_TURNS:
                 break
         else:
-            quiet = sorted(turns, key=lambda turn: turn.yardstick_ms)[:_ENOUGH_TURNS]
+            usual = turns[:_ENOUGH_TURNS]
         return Paired(
-            statistics.median(turn.file_ms for turn in quiet),
-            statistics.median(turn.yardstick_ms for turn in quiet),
+            statistics.median(turn.file_ms for turn in usual),
+            statistics.median(turn.yardstick_ms for turn in usual),
         )
 
     @property
     def usual_ms(self) -> float:
         """What the yardstick takes when little disturbs it: the lower quartile of all its turns."""
         return sorted(self._turns_ms)[len(self._turns_ms) // 4]
+
+    def _strangeness(self, turn: Paired) -> float:
+        return abs(turn.yardstick_ms / self.usual_ms - 1)
 
     def corrected_ms(self, paired: Paired) -> float:
         """What the file would have taken had the yardstick taken what it usually does."""

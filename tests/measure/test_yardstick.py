@@ -47,6 +47,15 @@ def test_what_is_measured_in_a_slow_minute_is_measured_again(model: Path) -> Non
     assert device.sessions == 4
 
 
+def test_a_burst_of_a_higher_clock_does_not_count(model: Path) -> None:
+    device = DriftingDevice([1.0, 1.0, 1.0, 1.0, 0.7, 1.0])
+    timer = Yardstick(model, device=device)
+    for _ in range(4):
+        timer.time(model)
+    assert timer.time(model).file_ms == pytest.approx(10.0)
+    assert device.sessions == 6
+
+
 def test_a_minute_that_stays_slow_is_divided_out(model: Path) -> None:
     device = DriftingDevice([1.0, 1.0, 1.4])
     timer = Yardstick(model, device=device)
