@@ -106,7 +106,8 @@ class Job:
     @property
     def title(self) -> str:
         what = self.artifact.name if self.artifact else f"{self.model} {self._as}"
-        return f"{what} on {self.options.device} with {self.options.num_threads} threads"
+        number = self.options.num_threads
+        return f"{what} on {self.options.device} with {number} thread{'' if number == 1 else 's'}"
 
     @property
     def _as(self) -> str:

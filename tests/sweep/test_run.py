@@ -214,5 +214,5 @@ def test_a_job_says_what_it_is(tmp_path: Path) -> None:
     jobs: list[Job] = plan.jobs_of(plan.read(write(tmp_path, models=["mobilenet_v2"])), tmp_path)
     titles = {job.title for job in jobs}
     assert "net0.onnx on fake:a with 2 threads" in titles
-    assert "mobilenet_v2 int8 for tflite on fake:b with 1 threads" in titles
+    assert "mobilenet_v2 int8 for tflite on fake:b with 1 thread" in titles
     assert len({job.id for job in jobs}) == len(jobs)
