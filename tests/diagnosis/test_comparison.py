@@ -59,7 +59,8 @@ def test_every_layer_of_our_files_is_found_by_name(folder: Path, suffix: str) ->
 def test_the_formats_tell_the_same(folder: Path) -> None:
     results = [compared(folder, "plain_fp32.onnx", f"plain_int8.{suffix}") for suffix in FORMATS.values()]
     for result in results[1:]:
-        assert by_name(result) == pytest.approx(by_name(results[0]), abs=1.5)
+        # Runtimes round an average to one or the other of two neighbouring integers.
+        assert by_name(result) == pytest.approx(by_name(results[0]), abs=2.5)
         for one, other in zip(result.layers, results[0].layers, strict=True):
             assert one.weight_sqnr_db == pytest.approx(other.weight_sqnr_db, abs=0.05)
             assert one.activation_sqnr_db == pytest.approx(other.activation_sqnr_db, abs=0.05)
