@@ -35,10 +35,9 @@ from edgekit.quantize.arithmetic import (
     weight_scale,
 )
 from edgekit.quantize.options import QuantizeOptions
-from edgekit.quantize.patches import independent_rows, sample_patches, wanted_rows
+from edgekit.quantize.output_rounding import round_by_output
 from edgekit.quantize.plan import Layer, Plan
 from edgekit.quantize.reference import chunks
-from edgekit.quantize.rounding import round_best, round_compensated, second_moments
 
 __all__ = ["Constants", "quantize_constants"]
 
@@ -50,7 +49,6 @@ Constants = dict[str, dict[int, QuantizedTensor]]
 _HAVE_OPERANDS = frozenset(
     {"Add", "Sub", "Mul", "PRelu"}
 )  # other layers' constants are shapes, bounds and pads
-_SEED = 0
 
 
 def quantize_constants(
@@ -201,20 +199,8 @@ class _Walk:
         """The weight's integers, and the scale that they take."""
         if self._options.rounding == "nearest":
             return quantize_weight(weight, scale), scale
-        node = self._nodes[layer.name]
-        groups = node.attributes.get_int("group", 1)
-        rows = weight.reshape(groups, weight.shape[0] // groups, -1)
-        patches = sample_patches(node, inputs, source, wanted_rows(rows.shape[2]), _SEED)
-        if patches.shape[1] < rows.shape[2]:  # too few to know how the inputs go together
-            return quantize_weight(weight, scale), scale
-        moments = second_moments(
-            patches, independent=independent_rows(inputs), centered=self._options.bias_correction
-        )
-        scales = np.broadcast_to(scale, weight.shape[:1]).reshape(groups, -1)
-        if self._options.weight_scales == "largest" or scale.ndim == 0:
-            return round_compensated(rows, scales, moments).reshape(weight.shape), scale
-        integers, chosen = round_best(rows, scales, moments)
-        return integers.reshape(weight.shape), chosen.reshape(-1)
+        found = round_by_output(self._nodes[layer.name], weight, scale, inputs, source, self._options)
+        return found or (quantize_weight(weight, scale), scale)
 
     def _quantized(self, layer: Layer, raw: Iterable[FloatArray]) -> Iterator[IntArray]:
         """Outputs behind the fused clamp, beyond which a range shared with other values may reach."""

@@ -16,17 +16,15 @@ from edgekit.graph.run import GraphRunner
 from edgekit.graph.values import add_initializer, array_of, required
 from edgekit.quantize.arithmetic import FloatArray, weight_scale
 from edgekit.quantize.options import QuantizeOptions
-from edgekit.quantize.patches import independent_rows, sample_patches, wanted_rows
+from edgekit.quantize.output_rounding import round_by_output
 from edgekit.quantize.plan import Layer, make_plan
 from edgekit.quantize.reference import chunks, run_reference
-from edgekit.quantize.rounding import round_best, round_compensated, second_moments
 
 __all__ = ["round_weights"]
 
 Progress = Callable[[str, int, int], None]
 
 _IMAGES = 16  # that go through the network layer by layer
-_SEED = 0
 
 
 def round_weights(
@@ -72,18 +70,10 @@ def _finished(state: Collection[str], last_reader: Mapping[str, int], done: int)
 
 def _round(graph: ir.Graph, node: ir.Node, inputs: FloatArray, options: QuantizeOptions) -> None:
     weight = _array(node, 1)
-    groups = node.attributes.get_int("group", 1)
-    rows = weight.reshape(groups, weight.shape[0] // groups, -1)
-    patches = sample_patches(node, inputs, None, wanted_rows(rows.shape[2]), _SEED)
-    if patches.shape[1] < rows.shape[2]:  # too few to know how the inputs go together
-        return
-    moments = second_moments(patches, independent=independent_rows(inputs), centered=options.bias_correction)
-    scales = weight_scale(weight).reshape(groups, -1)
-    if options.weight_scales == "error":
-        integers, scales = round_best(rows, scales, moments)
-    else:
-        integers = round_compensated(rows, scales, moments)
-    _set(graph, node, 1, (integers * scales[..., None]).reshape(weight.shape))
+    found = round_by_output(node, weight, weight_scale(weight), inputs, None, options)
+    if found is not None:
+        integers, scale = found
+        _set(graph, node, 1, integers * scale.reshape([-1] + [1] * (weight.ndim - 1)))
 
 
 def _correct(graph: ir.Graph, node: ir.Node, raw: FloatArray, mean: FloatArray) -> FloatArray:
