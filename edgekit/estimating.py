@@ -137,7 +137,7 @@ def _estimated(
     path: Path, target: Target, given: str, network: Network | None, warnings: tuple[str, ...]
 ) -> EstimateResult:
     file = read(path)
-    layers = [layer.name for layer in cost(network).layers()] if network else []
+    layers = cost(network).layer_names() if network else []
     npu = vela.estimate(path, target.npu) if target.npu else None
     return EstimateResult(
         artifact=given,

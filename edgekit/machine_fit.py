@@ -134,7 +134,7 @@ def _shares(path: Path, network: Network, num_threads: int) -> dict[str, float]:
         found = profile_file(path, num_threads, _PROFILE_RUNS)
     except UnsupportedError:
         return {}
-    names = [layer.name for layer in cost(network).layers()]
+    names = cost(network).layer_names()
     sums: dict[str, float] = {}
     layers = layers_of([one.name for one in found.operators], names)
     for one, layer in zip(found.operators, layers, strict=True):

@@ -104,7 +104,7 @@ def export(
             )
             plan = describe_plan(made)
             if gate is not None:
-                with clock.rest("plan"):
+                with clock.stage("plan"):
                     made, reached = reach_drop(
                         made, gate, emit_all, folder, timed=options.time_plan, progress=progress
                     )
@@ -169,13 +169,7 @@ class _Clock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
-
-    @contextmanager
-    def rest(self, name: str) -> Iterator[None]:
-        """The same without the seconds of stages within."""
+        """Count what is done meanwhile, without the seconds of stages within."""
         start, before = time.perf_counter(), sum(self.seconds.values())
         yield
         within = sum(self.seconds.values()) - before

@@ -196,5 +196,5 @@ def _layer_time(layer: str, operators: list[Operator], total_ms: float) -> Layer
 
 def _layers(measured: Profile, network: Network | None) -> list[str | None]:
     """The network's layer that each operator computes; None for every one of a network that is not ours."""
-    layers = [layer.name for layer in cost(network).layers()] if network else []
+    layers = cost(network).layer_names() if network else []
     return layers_of([one.name for one in measured.operators], layers)

@@ -132,7 +132,7 @@ def test_results_are_typed_and_timed(everything: dict[Precision, ExportResult]) 
 
 def test_the_seconds_of_a_search_leave_out_those_of_its_trials() -> None:
     clock = pipeline._Clock()
-    with clock.rest("plan"), clock.stage("quantize"):
+    with clock.stage("plan"), clock.stage("quantize"):
         time.sleep(0.05)
     assert clock.seconds["quantize"] >= 0.05
     assert 0 <= clock.seconds["plan"] < 0.05

@@ -11,6 +11,7 @@ import edgekit
 from edgekit.cli import console
 from edgekit.cli.arguments import Artifact, Json, Results
 from edgekit.cli.progress import watch
+from edgekit.cli.recorded import record_accuracy
 from edgekit.errors import InputError
 from edgekit.report.wording import counted
 from edgekit.results import Comparison
@@ -62,11 +63,7 @@ def _compare(
         raise InputError("images were expected, none were given", hint="add --data FOLDER, or --layers")
     with watch() as progress:
         result = edgekit.compare(Path(reference), artifact, data, progress=progress)
-    if out is not None:
-        from edgekit.measure.results_file import append  # only where a file is asked for
-        from edgekit.recording import accuracy_record
-
-        append(out, accuracy_record(result, data))
+    record_accuracy(out, result, data)
     if result.skipped:
         console.warn(f"{counted(result.skipped, 'image file')} could not be read")
     if json:

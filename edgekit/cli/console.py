@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 import typer
 
-from edgekit.cli.layout import Column, table, wrapped
+from edgekit.cli.layout import GAP, LEAST_WIDTH, Column, table, wrapped
 from edgekit.errors import EdgekitError
 
 __all__ = [
@@ -33,8 +33,6 @@ __all__ = [
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
-_GAP = "  "
-_LEAST_WIDTH = 10
 
 
 def new_app(**settings: Any) -> typer.Typer:
@@ -99,10 +97,10 @@ def print_line(text: str = "") -> None:
 
 def print_fields(fields: Mapping[str, object]) -> None:
     """Print names and values, the values aligned; on a terminal, long ones take several lines."""
-    width = max(map(len, fields)) + len(_GAP)
+    width = max(map(len, fields)) + len(GAP)
     room = _columns(sys.stdout)
     for name, value in fields.items():
-        first, *more = wrapped(str(value), None if room is None else max(room - width, _LEAST_WIDTH))
+        first, *more = wrapped(str(value), None if room is None else max(room - width, LEAST_WIDTH))
         _write(f"{name:{width}}{first}".rstrip())
         for line in more:
             _write(" " * width + line)

@@ -6,6 +6,7 @@ import edgekit
 from edgekit.cli import console
 from edgekit.cli.arguments import Artifact, Data, Json, Results
 from edgekit.cli.progress import watch
+from edgekit.cli.recorded import record_accuracy
 from edgekit.report.wording import counted
 
 __all__ = ["app"]
@@ -18,11 +19,7 @@ def _evaluate(artifact: Artifact, data: Data, out: Results = None, json: Json = 
     """Accuracy of an exported file, run by its own runtime, on labelled images."""
     with watch() as progress:
         result = edgekit.evaluate(artifact, data, progress=progress)
-    if out is not None:
-        from edgekit.measure.results_file import append  # only where a file is asked for
-        from edgekit.recording import accuracy_record
-
-        append(out, accuracy_record(result, data))
+    record_accuracy(out, result, data)
     if result.skipped:
         console.warn(f"{counted(result.skipped, 'image file')} could not be read")
     if json:

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
-__all__ = ["Column", "Line", "table", "wrapped"]
+__all__ = ["GAP", "LEAST_WIDTH", "Column", "Line", "table", "wrapped"]
 
-_LEAST_WIDTH = 10
-_GAP = "  "
+LEAST_WIDTH = 10
+"""Characters of a line below which texts are no longer broken."""
+GAP = "  "
+"""Between columns."""
 
 
 class Column(NamedTuple):
@@ -74,7 +76,7 @@ def _needs(column: Column, cells: Sequence[str]) -> _Needs:
     if column.is_number or column.is_optional:
         return _Needs(natural, flat, flat, flat)
     whole = max(word, _longest(part for cell in cells for part in cell.split()))
-    return _Needs(natural, flat, whole, min(whole, max(word, _LEAST_WIDTH)))
+    return _Needs(natural, flat, whole, min(whole, max(word, LEAST_WIDTH)))
 
 
 def _longest(texts: Iterable[str]) -> int:
@@ -85,7 +87,7 @@ def _kept(columns: Sequence[Column], needs: Sequence[_Needs], room: int | None) 
     """Which columns are shown: optional ones go, the last first, until no word has to be cut."""
     kept = list(range(len(columns)))
     for index in reversed(range(len(columns))):
-        if room is None or _width([needs[one].whole for one in kept], _GAP) <= room:
+        if room is None or _width([needs[one].whole for one in kept], GAP) <= room:
             break
         if columns[index].is_optional:
             kept.remove(index)
@@ -95,13 +97,13 @@ def _kept(columns: Sequence[Column], needs: Sequence[_Needs], room: int | None) 
 def _fit(needs: Sequence[_Needs], room: int | None) -> tuple[list[int], str]:
     """Widths of the columns and the gap between them: what they need, or what ``room`` leaves them."""
     widths = [one.natural for one in needs]
-    if room is None or _width(widths, _GAP) <= room:
-        return widths, _GAP
+    if room is None or _width(widths, GAP) <= room:
+        return widths, GAP
     widths, floors = [one.wrapped for one in needs], [one.whole for one in needs]
-    gap = _GAP
+    gap = GAP
     if _width(floors, gap) > room:
         floors = [one.least for one in needs]
-        gap = _GAP if _width(floors, _GAP) <= room else " "
+        gap = GAP if _width(floors, GAP) <= room else " "
     while _width(widths, gap) > room and widths != floors:
         widest = max(range(len(widths)), key=lambda index: (widths[index] > floors[index], widths[index]))
         widths[widest] -= 1

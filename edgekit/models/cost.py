@@ -86,10 +86,14 @@ class Cost:
     def activation_bytes(self) -> int:
         """Those of all rows together."""
         elements: int = sum(
-            run.repeat * sum(map(mul, _form(run.site.structure).activations, _areas(run.site)))
+            run.repeat * sum(map(mul, _form(run.site.structure).activations, run.site.areas))
             for run in self.network.runs
         )
         return elements * activation_itemsize(self.precision)
+
+    def layer_names(self) -> list[str]:
+        """Those of the rows."""
+        return [row.name for row in self.layers()]
 
     def layers(self) -> tuple[CostRow, ...]:
         """One row for each deployed layer, in order."""
@@ -116,7 +120,7 @@ def cost(network: Network, precision: Precision = "fp32") -> Cost:
     params = macs = weights = biases = peak = 0
     for _, repeat, site in network.runs:
         form = _form(site.structure)
-        areas = _areas(site)
+        areas = site.areas
         weights += repeat * sum(map(mul, form.weights, areas))
         macs += repeat * sum(map(mul, form.macs, areas))
         biases += repeat * form.biases
@@ -130,11 +134,6 @@ def cost(network: Network, precision: Precision = "fp32") -> Cost:
         weight_bytes(weights, biases, precision),
         peak * activation_itemsize(precision),
     )
-
-
-def _areas(site: Site) -> list[int]:
-    """How many pixels each extent of a block has."""
-    return [height * width for height, width in site.sizes]
 
 
 _Areal = tuple[int, ...]

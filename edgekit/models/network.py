@@ -99,6 +99,11 @@ class Site(NamedTuple):
     sizes: tuple[Size, ...]
     convention: Convention
 
+    @property
+    def areas(self) -> list[int]:
+        """How many pixels each extent has."""
+        return [height * width for height, width in self.sizes]
+
     def shape(self, tensor: Tensor) -> tuple[int, ...]:
         """(channels, height, width), or (features,) of a flat tensor."""
         height, width = self.sizes[tensor.extent]

@@ -59,7 +59,7 @@ def file_bytes(network: Network, format_: Format, precision: Precision) -> int:
     overhead = _OVERHEADS[format_, precision]
     weights = weighted = others = channels = 0
     for _, repeat, site in network.runs:
-        areas = [height * width for height, width in site.sizes]
+        areas = site.areas
         parts = _parts(site.structure)
         weighted += repeat * parts.weighted
         others += repeat * parts.others

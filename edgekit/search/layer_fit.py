@@ -75,7 +75,7 @@ def work_of_layers(network: Network) -> dict[str, tuple[float, ...]]:
     names = iter(cost(network).layers())
     found: dict[str, tuple[float, ...]] = {}
     for run in network.runs:
-        areas = [height * width for height, width in run.site.sizes]
+        areas = run.site.areas
         for _ in range(run.repeat):
             for step in steps_of(run.site.structure):
                 forms = step_forms(step)

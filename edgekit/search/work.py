@@ -96,11 +96,8 @@ def _totals(
     network: Network, forms: Callable[[Structure], tuple[tuple[float, ...], ...]]
 ) -> tuple[float, ...]:
     """For each kind the sum over the blocks, of which ``forms`` gives the factors of its extents' areas."""
-    blocks = [
-        [count * sum(map(mul, factors, areas)) for factors in forms(site.structure)]
-        for _, count, site in network.runs
-        for areas in [[height * width for height, width in site.sizes]]
-    ]
+    sites = [(count, site.areas, forms(site.structure)) for _, count, site in network.runs]
+    blocks = [[count * sum(map(mul, factors, areas)) for factors in form] for count, areas, form in sites]
     return tuple(map(sum, zip(*blocks, strict=True)))
 
 
@@ -108,8 +105,7 @@ def latency_ms(network: Network, precision: Precision, prices: Prices) -> float:
     """What the work of one image costs at ``prices``, in milliseconds."""
     nanoseconds = 0.0
     for _, count, site in network.runs:
-        areas = [height * width for height, width in site.sizes]
-        nanoseconds += count * sum(map(mul, _priced(site.structure, precision, prices), areas))
+        nanoseconds += count * sum(map(mul, _priced(site.structure, precision, prices), site.areas))
     return nanoseconds * 1e-6
 
 

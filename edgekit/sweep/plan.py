@@ -35,6 +35,7 @@ from edgekit.files import sha256_of
 from edgekit.measure.record import job_id
 from edgekit.measure.session import BenchmarkOptions, files_of
 from edgekit.options import ExportOptions, Format, Precision, ScaleChange
+from edgekit.report.wording import counted
 from edgekit.resources import read_toml
 from edgekit.target import resolve
 
@@ -106,8 +107,8 @@ class Job:
     @property
     def title(self) -> str:
         what = self.artifact.name if self.artifact else f"{self.model} {self._as}"
-        number = self.options.num_threads
-        return f"{what} on {self.options.device} with {number} thread{'' if number == 1 else 's'}"
+        threads = counted(self.options.num_threads or 1, "thread")
+        return f"{what} on {self.options.device} with {threads}"
 
     @property
     def _as(self) -> str:

@@ -53,9 +53,8 @@ def _litert_gpu(num_threads: int) -> Runtime:
         def invoke() -> list[Any]:
             model.run_by_index(0, inputs, outputs)
             ports = zip(names["outputs"], outputs, sizes, types)  # noqa: B905 Python 3.9 has no strict
-            found = {
-                name: buffer.read(size, dtype) for name, buffer, size, dtype in ports
-            }  # waits for the end
+            # Reading waits for the end.
+            found = {name: buffer.read(size, dtype) for name, buffer, size, dtype in ports}
             return [found[name] for name in sorted(found)]
 
         return invoke

@@ -34,10 +34,10 @@ def symmetric_int8(
     """
     others = tuple(i for i in range(weights.ndim) if i != axis)
     peaks = np.abs(weights).max(axis=others, keepdims=True)
-    scales = np.where(peaks > 0, peaks / np.float32(_INT8_LIMIT), np.float32(1)).astype(np.float32)
+    scales = _scales(peaks, _INT8_LIMIT)
     found = np.zeros(scales.shape, bool)
     for limit in range(_INT8_LIMIT, _LEAST_LIMIT - 1, -1):
-        tried = np.where(peaks > 0, peaks / np.float32(limit), np.float32(1)).astype(np.float32)
+        tried = _scales(peaks, limit)
         steps = weights / tried
         fits = np.abs(steps - np.rint(steps)).max(axis=others, keepdims=True) < _ON_GRID
         scales = np.where(fits & ~found, tried, scales)
@@ -46,6 +46,12 @@ def symmetric_int8(
             break
     integers = np.clip(np.rint(weights / scales), -_INT8_LIMIT, _INT8_LIMIT).astype(np.int8)
     return integers, scales
+
+
+def _scales(peaks: npt.NDArray[np.float32], limit: int) -> npt.NDArray[np.float32]:
+    """At which the largest magnitudes are ``limit`` steps; 1 where all is zero."""
+    scales: npt.NDArray[np.float32] = np.where(peaks > 0, peaks / np.float32(limit), np.float32(1))
+    return scales.astype(np.float32)
 
 
 def store_half(model: ir.Model) -> bool:

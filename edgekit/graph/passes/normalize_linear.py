@@ -53,13 +53,11 @@ def _replace_gemm(node: ir.Node) -> None:
     result = add_before(node, "MatMul", [source, constant_before(node, "weight", scaled)])
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     if bias is not None:
-        beta = constant_before(node, "beta", np.asarray(attributes.get_float("beta", 1.0), np.float32))
-        array = array_of(bias)
-        shift = (
-            add_before(node, "Mul", [bias, beta])
-            if array is None
-            else constant_before(node, "bias", array * np.float32(attributes.get_float("beta", 1.0)))
-        )
+        array, beta = array_of(bias), np.float32(attributes.get_float("beta", 1.0))
+        if array is None:
+            shift = add_before(node, "Mul", [bias, constant_before(node, "beta", np.asarray(beta))])
+        else:
+            shift = constant_before(node, "bias", array * beta)
         result = add_before(node, "Add", [result, shift])
     replace_node(node, result)
 
