@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from drifting import DriftingDevice
 from edgekit.devices.fake import FakeDevice
 from edgekit.errors import ModelFileError
 from edgekit.measure import timing
 from edgekit.measure.timing import time_file
 from small_models import save_onnx
-
-
-class BusyDevice(FakeDevice):
-    """Takes the next of ``times_ms`` in each session."""
-
-    def __init__(self, times_ms: Sequence[float]) -> None:
-        super().__init__("fake:busy", noise=0.0)
-        self.times_ms = list(times_ms)
-
-    def _measure(self, artifacts, num_runs):  # type: ignore[no-untyped-def]
-        self._ms = self.times_ms.pop(0)
-        return super()._measure(artifacts, num_runs)
 
 
 @pytest.fixture
@@ -32,9 +20,9 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_a_steady_device_is_measured_exactly_and_once(model: Path) -> None:
-    device = BusyDevice([10.0])
+    device = DriftingDevice([1.0])
     assert time_file(model, device=device).median_ms == pytest.approx(10.0)
-    assert not device.times_ms
+    assert device.sessions == 1
 
 
 def test_a_busy_machine_does_not_count(model: Path) -> None:

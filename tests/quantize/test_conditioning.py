@@ -9,7 +9,6 @@ import onnx_ir as ir
 import pytest
 
 from edgekit.errors import InputError
-from edgekit.graph.run import GraphRunner
 from edgekit.graph.subgraph import values_by_name
 from edgekit.graph.values import array_of
 from edgekit.parity import sqnr_db
@@ -22,8 +21,8 @@ from edgekit.quantize.plan import make_plan
 from edgekit.quantize.stages import quantize_in_stages
 from edgekit.quantize.streams import streams
 from graphs import NETWORKS, FloatArray, GraphBuilder
+from small_pictures import SHAPE, run
 
-SHAPE = (3, 24, 24)
 PIXELS = ActivationParams(1 / 32, 0)
 
 
@@ -32,10 +31,6 @@ def pictures(count: int = 12, seed: int = 0) -> FloatArray:
     white = np.random.default_rng(seed).standard_normal((count, 1, *SHAPE))
     smooth = np.cumsum(np.cumsum(white, axis=3), axis=4) / 24
     return (np.rint(smooth / PIXELS.scale).clip(-128, 127) * PIXELS.scale).astype(np.float32)
-
-
-def run(model: ir.Model, images: FloatArray) -> FloatArray:
-    return GraphRunner(model).run(images[:, 0])["logits"].reshape(len(images), -1)
 
 
 def put(model: ir.Model, name: str, array: FloatArray) -> None:

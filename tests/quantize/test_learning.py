@@ -22,8 +22,7 @@ from edgekit.quantize.rewrite import rewrite
 from edgekit.quantize.sequential import quantize_constants
 from edgekit.quantize.torch_graph import OPERATORS, Segment, import_torch
 from graphs import NETWORKS, FloatArray, GraphBuilder
-
-SHAPE = (3, 24, 24)
+from small_pictures import SHAPE, network, pictures, run
 
 
 @pytest.fixture(autouse=True)
@@ -32,21 +31,6 @@ def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     short = LearningOptions(iterations=6)
     monkeypatch.setattr(learning_module, "LearningOptions", lambda: short)
-
-
-def network(name: str) -> ir.Model:
-    b = GraphBuilder([1, *SHAPE])
-    return b.model(NETWORKS[name](b))
-
-
-def pictures(count: int, seed: int = 0) -> FloatArray:
-    """Smooth, as photographs are, so that inputs go together."""
-    white = np.random.default_rng(seed).standard_normal((count, 1, *SHAPE))
-    return (np.cumsum(np.cumsum(white, axis=3), axis=4) / 24).astype(np.float32)
-
-
-def run(model: ir.Model, images: FloatArray) -> FloatArray:
-    return GraphRunner(model).run(images[:, 0])["logits"].reshape(len(images), -1)
 
 
 def high(model: ir.Model, images: FloatArray, seed: int = 0) -> QuantizationResult:

@@ -9,30 +9,13 @@ import onnx_ir as ir
 import pytest
 
 from edgekit.emit.renderings.weights import symmetric_int8
-from edgekit.graph.run import GraphRunner
 from edgekit.graph.values import add_initializer, array_of, required
 from edgekit.parity import sqnr_db
 from edgekit.quantize.contract import WEIGHTED
 from edgekit.quantize.options import QuantizeOptions
 from edgekit.quantize.weight_rounding import round_weights
-from graphs import NETWORKS, FloatArray, GraphBuilder
-
-SHAPE = (3, 24, 24)
-
-
-def network(name: str) -> ir.Model:
-    b = GraphBuilder([1, *SHAPE])
-    return b.model(NETWORKS[name](b))
-
-
-def pictures(count: int, seed: int = 0) -> FloatArray:
-    """Smooth, as photographs are, so that inputs go together."""
-    white = np.random.default_rng(seed).standard_normal((count, 1, *SHAPE))
-    return (np.cumsum(np.cumsum(white, axis=3), axis=4) / 24).astype(np.float32)
-
-
-def run(model: ir.Model, images: FloatArray) -> FloatArray:
-    return GraphRunner(model).run(images[:, 0])["logits"].reshape(len(images), -1)
+from graphs import NETWORKS, FloatArray
+from small_pictures import network, pictures, run
 
 
 def stored(model: ir.Model) -> ir.Model:
