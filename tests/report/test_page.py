@@ -53,8 +53,9 @@ def visit(browser: Any) -> Iterator[Open]:
         page.goto(path.as_uri())
         if scroll:
             for chart in page.locator(DRAWN_AT_ONCE).all():
-                chart.scroll_into_view_if_needed()
-            page.wait_for_selector(f"{DRAWN_AT_ONCE}:not([data-drawn])", state="detached")
+                # Not Playwright's own way, which waits until charts above have stopped moving it.
+                chart.evaluate("one => one.scrollIntoView()")
+                page.wait_for_function("one => one.dataset.drawn", arg=chart.element_handle())
         return page
 
     yield open_page
