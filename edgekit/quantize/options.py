@@ -21,6 +21,7 @@ STAGES: dict[str, str] = {
     "range-choice": "activation ranges give up rare extremes for a finer step",
     "weight-scales": "each depthwise filter has the scale of least output error",
     "compensated-rounding": "the rounding error of a weight is absorbed by those not yet rounded",
+    "gain-correction": "each layer's output gets back the strength that noise took from it",
     "bias-correction": "each layer's mean output is moved back to the fp32 network's",
 }
 """The stages of the default mode in their order, each with what it does in a sentence."""
@@ -32,6 +33,7 @@ _WITHOUT: dict[str, dict[str, Any]] = {
     "range-choice": {"ranges": "minmax"},
     "weight-scales": {"weight_scales": "largest"},
     "compensated-rounding": {"rounding": "nearest"},
+    "gain-correction": {"gain_correction": False},
     "bias-correction": {"bias_correction": False},
 }
 
@@ -47,6 +49,7 @@ class QuantizeOptions:
     by those not yet rounded.
     ``weight_scales`` is the scale of each channel: that of its ``largest`` weight, or the one of least
     output ``error`` where rounding is compensated.
+    ``gain_correction`` scales each layer's output to the strength that it has in the fp32 network.
     ``bias_correction`` makes each layer's mean output equal to the fp32 network's, layer after layer.
     ``per_channel_linear`` gives a fully-connected layer one scale per output, which runtimes before
     2021 do not take.
@@ -60,6 +63,7 @@ class QuantizeOptions:
     ranges: RangeMethod | Literal["auto"] = "percentile"
     rounding: Rounding = "compensated"
     weight_scales: Literal["largest", "error"] = "error"
+    gain_correction: bool = True
     bias_correction: bool = True
     per_channel_linear: bool = True
     per_tensor_weights: bool = False

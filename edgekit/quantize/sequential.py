@@ -1,8 +1,8 @@
 """Weights and biases, layer after layer, each corrected for the errors of all layers before it.
 
 The quantized network is carried along in int8, one layer at a time, for a bounded number of
-calibration images; every layer's mean output is moved back to the fp32 network's by its bias (Nagel
-et al., Data-Free Quantization, ICCV 2019, section 4.2, with empirical means).
+calibration images. Every layer's gain is brought back to the fp32 network's by its weights' scale, and its
+mean output by its bias (Nagel et al., Data-Free Quantization, ICCV 2019, section 4.2, with empirical means).
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from edgekit.quantize.arithmetic import (
     scale_floor,
     weight_scale,
 )
+from edgekit.quantize.gains import output_gain
+from edgekit.quantize.layer_by_layer import LayerByLayer
 from edgekit.quantize.options import QuantizeOptions
 from edgekit.quantize.output_rounding import round_by_output
 from edgekit.quantize.plan import Layer, Plan
@@ -42,6 +44,7 @@ from edgekit.quantize.reference import chunks
 __all__ = ["Constants", "quantize_constants"]
 
 _Number = TypeVar("_Number", bound=np.generic)
+_GAIN_IMAGES = 8  # that tell gains: one factor of all channels needs no more
 Progress = Callable[[str, int, int], None]
 Constants = dict[str, dict[int, QuantizedTensor]]
 """Integer constants by layer name and input index: int8 weights and operands, int32 biases."""
@@ -65,7 +68,8 @@ def quantize_constants(
     ``params`` has the parameters of each of the plan's values. ``images`` is float32 NCHW; ``means`` are
     the fp32 network's over them (see :class:`~edgekit.quantize.reference.Reference`).
     """
-    walk = _Walk(model, plan, params, options, means if options.bias_correction else {})
+    few = images[:_GAIN_IMAGES] if options.gain_correction else images[:0]
+    walk = _Walk(model, plan, params, options, means if options.bias_correction else {}, few)
     state: dict[str, IntArray | FloatArray] = {plan.input: walk.held(plan.input, images)}
     readers = Counter(name for layer in plan.layers for name in layer.inputs)
     for done, layer in enumerate(plan.layers, 1):
@@ -89,7 +93,9 @@ class _Walk:
         params: Mapping[str, ActivationParams],
         options: QuantizeOptions,
         means: Mapping[str, FloatArray],
+        few: FloatArray,
     ) -> None:
+        self._floats = LayerByLayer(model, plan, few) if len(few) else None
         self._model = model.clone()
         self._plan = plan
         self._nodes = {node.name: node for node in self._model.graph}
@@ -101,10 +107,11 @@ class _Walk:
     def step(self, layer: Layer, state: Mapping[str, IntArray | FloatArray]) -> IntArray | FloatArray:
         """The layer's output for all images, with its constants quantized on the way."""
         count = len(state[layer.inputs[0]])
+        expected = self._expected(layer)
         if layer.precision == "float":
             return _joined(count, (part.clip(*layer.bounds) for part in self._raw(layer, state)))
         if layer.is_weighted:
-            return self._weighted(layer, state)
+            return self._weighted(layer, state, expected)
         if layer.op_type in _HAVE_OPERANDS:
             for index in layer.constants:
                 self._set_operand(layer, index)
@@ -138,19 +145,33 @@ class _Walk:
         params = self._plan.params_at(name, layer.precision, self._params)
         return reals if params is None else dequantize(quantize(reals, params), params)
 
-    def _weighted(self, layer: Layer, state: Mapping[str, IntArray | FloatArray]) -> IntArray:
+    def _expected(self, layer: Layer) -> FloatArray | None:
+        """The fp32 network's output for the first images, where gains are corrected."""
+        if self._floats is None:
+            return None
+        raw = self._floats.raw(layer)
+        self._floats.keep(layer, raw)
+        return raw
+
+    def _weighted(
+        self, layer: Layer, state: Mapping[str, IntArray | FloatArray], expected: FloatArray | None
+    ) -> IntArray:
         inputs, source = self._integers(layer, state)
         weight, bias = self._array(layer, 1), self._array(layer, 2)
         scale = self._weight_scale(layer, weight, bias, source)
         limit = self._options.weight_limit
         integers, scale = self._round(layer, weight, scale, inputs, source)
-        self._set(layer, 1, integers.clip(-limit, limit), scale)
+        integers = integers.clip(-limit, limit)
+        self._set(layer, 1, integers, scale)
         raw = _joined(len(inputs), self._raw(layer, state))
+        gain = np.float32(1 if expected is None else output_gain(expected, raw[: len(expected)]))
+        scale = np.asarray(scale * gain)
+        self._set(layer, 1, integers, scale)
         mean, steps = self._means.get(layer.raw), bias_scale(source.scale, scale)
-        corrected = bias if mean is None else bias + (mean - _channel_mean(raw))
-        shift = self._set(layer, 2, quantize_bias(corrected, steps), steps) - bias
-        shift = shift.reshape([1, -1] + [1] * (raw.ndim - 2))
-        return _joined(len(inputs), self._quantized(layer, (part + shift for part in chunks(raw))))
+        corrected = bias if mean is None else mean - gain * (_channel_mean(raw) - bias)
+        # The products grew by the gain, the bias that they were summed up with did not.
+        shift = _by_channel(self._set(layer, 2, quantize_bias(corrected, steps), steps) - gain * bias, raw)
+        return _joined(len(inputs), self._quantized(layer, (gain * part + shift for part in chunks(raw))))
 
     def _integers(
         self, layer: Layer, state: Mapping[str, IntArray | FloatArray]
@@ -235,6 +256,11 @@ class _Walk:
         value = ir.val(f"{layer.name}.{index}", const_value=ir.tensor(reals))
         self._nodes[layer.name].replace_input_with(index, value)
         return reals
+
+
+def _by_channel(numbers: FloatArray, values: FloatArray) -> FloatArray:
+    """Numbers of each channel, shaped to broadcast over ``values``."""
+    return numbers.reshape([1, -1] + [1] * (values.ndim - 2))
 
 
 def _channel_mean(values: FloatArray) -> FloatArray:

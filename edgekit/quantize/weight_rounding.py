@@ -6,19 +6,19 @@ integers with a scale, as every format's ``weight-only`` file does, they lose no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 import numpy as np
 import onnx_ir as ir
 
-from edgekit.graph.run import GraphRunner
 from edgekit.graph.values import add_initializer, array_of, required
 from edgekit.quantize.arithmetic import FloatArray, weight_scale
+from edgekit.quantize.layer_by_layer import LayerByLayer
 from edgekit.quantize.options import QuantizeOptions
 from edgekit.quantize.output_rounding import round_by_output
-from edgekit.quantize.plan import Layer, make_plan
-from edgekit.quantize.reference import chunks, run_reference
+from edgekit.quantize.plan import make_plan
+from edgekit.quantize.reference import run_reference
 
 __all__ = ["round_weights"]
 
@@ -45,27 +45,20 @@ def round_weights(
     means = run_reference(model, plan, batch).means if options.bias_correction else {}
     copy = model.clone()
     nodes = {node.name: node for node in copy.graph}
-    last_reader = {name: i for i, layer in enumerate(plan.layers) for name in layer.inputs}
-    state = {plan.input: batch}
+    walk = LayerByLayer(copy, plan, batch)
     for i, layer in enumerate(plan.layers):
         node = nodes[layer.name]
         if layer.is_weighted and array_of(required(node, 1)) is not None:
-            _round(copy.graph, node, state[layer.inputs[0]], options)
-            raw = _run(copy, layer, state)
+            _round(copy.graph, node, walk.values[layer.inputs[0]], options)
+            raw = walk.raw(layer)
             if layer.raw in means:
                 raw = _correct(copy.graph, node, raw, means[layer.raw])
         else:
-            raw = _run(copy, layer, state)
-        state[layer.output] = raw.clip(*layer.bounds)
-        for name in _finished(state, last_reader, i):
-            del state[name]
+            raw = walk.raw(layer)
+        walk.keep(layer, raw)
         if progress is not None:
             progress("quantize", i + 1, len(plan.layers))
     return copy
-
-
-def _finished(state: Collection[str], last_reader: Mapping[str, int], done: int) -> list[str]:
-    return [name for name in state if last_reader.get(name, -1) <= done and name in last_reader]
 
 
 def _round(graph: ir.Graph, node: ir.Node, inputs: FloatArray, options: QuantizeOptions) -> None:
@@ -82,13 +75,6 @@ def _correct(graph: ir.Graph, node: ir.Node, raw: FloatArray, mean: FloatArray) 
     _set(graph, node, 2, _array(node, 2) + shift)
     shifted: FloatArray = raw + shift.reshape([1, -1] + [1] * (raw.ndim - 2))
     return shifted
-
-
-def _run(model: ir.Model, layer: Layer, state: Mapping[str, FloatArray]) -> FloatArray:
-    names = tuple(dict.fromkeys(layer.inputs))
-    runner = GraphRunner(model, [layer.raw], inputs=names, num_threads=None)
-    parts = zip(*(chunks(state[name]) for name in names), strict=True)
-    return np.concatenate([runner.run(dict(zip(names, part, strict=True)))[layer.raw] for part in parts])
 
 
 def _array(node: ir.Node, index: int) -> FloatArray:

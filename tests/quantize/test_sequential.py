@@ -21,7 +21,7 @@ from edgekit.quantize.rewrite import rewrite
 from edgekit.quantize.sequential import quantize_constants
 from graphs import NETWORKS, FloatArray, GraphBuilder
 
-PLAIN = QuantizeOptions(rounding="nearest", bias_correction=False)
+PLAIN = QuantizeOptions(rounding="nearest", gain_correction=False, bias_correction=False)
 CORRECTED = replace(PLAIN, bias_correction=True)
 STAGES = {"plain": PLAIN, "corrected": CORRECTED, "all": QuantizeOptions()}
 
@@ -147,7 +147,44 @@ def test_bias_correction_gives_each_layer_the_fp32_mean(name: str, stage: str, r
             axes, dtype=np.float64
         )
         half = walked.constants[layer][2].scale / 2
-        assert np.all(np.abs(difference) <= half + 1e-5 * np.abs(expected[raw]).max())
+        assert np.all(np.abs(difference) <= half + 3e-5 * np.abs(expected[raw]).max())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gain_correction_gives_each_layer_the_fp32_strength(name: str) -> None:
+    """Regressed on the int8 network's outputs, fp32's have the slope 1."""
+    model, images = network(name), pictures(3, 24, 24, count=8)
+    walked = walk(model, images, STAGES["all"], reach=0.95)
+    plain = walk(model, images, replace(STAGES["all"], gain_correction=False), reach=0.95)
+    raws = {layer.raw: layer.raw for layer in walked.layers.values() if layer.is_weighted}
+    slopes = {}
+    for what, one in (("corrected", walked), ("plain", plain)):
+        names = [raw if raw != "logits" else _before_pair(one.quantized) for raw in raws]
+        expected = GraphRunner(model, list(raws)).run(images)
+        found = GraphRunner(one.quantized, names, optimize=False).run(images)
+        pairs = zip(expected.values(), found.values(), strict=True)
+        slopes[what] = np.asarray([_slope(ours, theirs) for ours, theirs in pairs])
+    assert np.abs(slopes["corrected"] - 1).max() < 1e-3
+    assert np.abs(slopes["plain"] - 1).max() > 3e-3
+
+
+def _slope(expected: FloatArray, actual: FloatArray) -> float:
+    axes = (0, *range(2, expected.ndim))
+    ours, theirs = (one - one.mean(axes, keepdims=True, dtype=np.float64) for one in (expected, actual))
+    return float((ours * theirs).sum() / np.square(theirs).sum())
+
+
+def test_a_gain_changes_scales_and_no_weight() -> None:
+    builder = GraphBuilder([1, 3, 16, 16])
+    model, images = builder.model(builder.conv(builder.image, 4)), pictures(3, 16, 16, count=8)
+    corrected, plain = (
+        walk(model, images, replace(STAGES["all"], gain_correction=on), reach=0.5) for on in (True, False)
+    )
+    np.testing.assert_array_equal(corrected.integers("logits", 1), plain.integers("logits", 1))
+    gains = corrected.constants["logits"][1].scale / plain.constants["logits"][1].scale
+    assert gains.shape == (4,)
+    assert np.ptp(gains) < 1e-6
+    assert abs(gains[0] - 1) > 0.01
 
 
 def _before_pair(quantized: ir.Model) -> str:
