@@ -233,7 +233,10 @@ def _cuts(_files: list[Path]) -> Found:
         board.know(proxy.port)
         while counts["cuts"] < CUTS:
             with tempfile.TemporaryDirectory() as folder:
-                counts += _cut_sweep(Path(folder), board.name(proxy.port), proxy, generator)
+                first = counts[
+                    "records"
+                ]  # files that are on the board already are not sent, and hardly ever cut
+                counts += _cut_sweep(Path(folder), first, board.name(proxy.port), proxy, generator)
             report.note(f"{counts['cuts']} cuts, {counts['records']} records")
         proxy.close()
     return [], [
@@ -244,10 +247,12 @@ def _cuts(_files: list[Path]) -> Found:
     ]
 
 
-def _cut_sweep(folder: Path, device: str, proxy: CuttingProxy, generator: random.Random) -> Counter[str]:
-    """One sweep, resumed after each cut until it ends without one."""
+def _cut_sweep(
+    folder: Path, first: int, device: str, proxy: CuttingProxy, generator: random.Random
+) -> Counter[str]:
+    """One sweep of files from number ``first`` on, resumed after each cut until it ends without one."""
     counts: Counter[str] = Counter()
-    for seed in range(JOBS):
+    for seed in range(first, first + JOBS):
         save_onnx(folder / f"net{seed}.onnx", seed=seed)
     path, results = folder / "sweep.toml", folder / "results.jsonl"
     path.write_text(
