@@ -7,6 +7,7 @@ Here such changes are recognized, by weights and by numbers on images, and undon
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,26 +67,41 @@ class ChannelMap:
 
 
 def map_channels(
-    expected: FloatArray, actual: FloatArray, weights: tuple[FloatArray, FloatArray] | None = None
+    expected: FloatArray,
+    actual: FloatArray,
+    weights: tuple[FloatArray, FloatArray] | None = None,
+    inputs: Sequence[ChannelMap] = (),
 ) -> ChannelMap:
     """The map of a layer's channels by its numbers ``[channels, pixels]`` on a few images.
 
     ``weights`` are a weighted layer's in the reference and in the file, the latter for the reference's
-    inputs: they tell factors of channels that no image excites. A change is believed where it takes away
-    nearly all of the difference.
+    inputs: they tell factors and copies of channels that no image excites. ``inputs`` are the maps of what
+    the layer reads, if it treats every channel by itself: such layers, as sums, pools and depthwise
+    convolutions, hand on copies, and without weights also factors, which are known better than by numbers
+    that hold the errors of all layers before. A change is believed where it takes away nearly all of the
+    difference.
     """
     if expected.shape[1] < _LEAST_PIXELS:
         return ChannelMap.same(len(expected))
     ours, theirs = (values - values.mean(1, keepdims=True) for values in (expected, actual))
-    sources = _sources(ours, theirs)
-    pair = (ours, theirs) if weights is None else (one.reshape(len(one), -1) for one in weights)
-    scales = _factors(*pair)
+    inputs = [one for one in inputs if len(one.sources) == len(ours)]
+    wanted, found = (ours, theirs) if weights is None else (one.reshape(len(one), -1) for one in weights)
+    sources = inputs[0].sources if inputs else _sources(_is_silent(ours), wanted, found)
+    handed_on = np.ones(len(ours), np.float32) if weights is not None else _handed_on(inputs, len(ours))
+    scales = handed_on * _factors(wanted, found * handed_on[:, None])
     scales = scales[sources][:, None].astype(np.float32)
     shifts = np.zeros_like(scales)
     if expected.min() < 0:  # where a ReLU ends at zero, nothing can have been moved
         shifts = expected[sources].mean(1, keepdims=True) - scales * actual.mean(1, keepdims=True)
         shifts = np.where(_explains(expected[sources], actual * scales, shifts), shifts, 0)
     return ChannelMap(scales, shifts.astype(np.float32), sources)
+
+
+def _handed_on(inputs: Sequence[ChannelMap], channels: int) -> FloatArray:
+    """Factors that the inputs agree on; 1 without one."""
+    logs = [np.log(one.scales[:, 0]) for one in inputs] or [np.zeros(channels)]
+    means: FloatArray = np.exp(np.mean(logs, axis=0)).astype(np.float32)
+    return means
 
 
 def _factors(expected: FloatArray, actual: FloatArray) -> FloatArray:
@@ -107,15 +123,26 @@ def _explains(expected: FloatArray, actual: FloatArray, change: FloatArray) -> n
     return explained
 
 
-def _sources(ours: FloatArray, theirs: FloatArray) -> npt.NDArray[np.int64]:
-    """Each channel itself, but for those that are silent in the reference and repeat another in the file."""
-    energies, own = (np.square(values, dtype=np.float64).sum(1) for values in (ours, theirs))
-    sources = np.arange(len(ours))
-    spare = np.flatnonzero((energies <= _SILENT * energies.mean()) & (own > _SILENT * own.mean()))
-    for channel in spare:
-        lengths = np.sqrt(energies * own[channel])
-        likeness = (ours @ theirs[channel]) / np.where(lengths > 0, lengths, np.inf)
-        if likeness.max() >= _ALIKE:
+def _is_silent(values: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which channels ``[channels, pixels]``, their means taken out, hold next to nothing."""
+    energies = np.square(values, dtype=np.float64).sum(1)
+    silent: npt.NDArray[np.bool_] = energies <= _SILENT * energies.mean()
+    return silent
+
+
+def _sources(
+    is_silent: npt.NDArray[np.bool_], expected: FloatArray, actual: FloatArray
+) -> npt.NDArray[np.int64]:
+    """Each channel itself, but for those that are silent in the reference and repeat another in the file.
+
+    Told by the rows of ``expected`` and ``actual``, weights or numbers.
+    """
+    sources = np.arange(len(expected))
+    lengths, own = (np.linalg.norm(values, axis=1) for values in (expected, actual))
+    for channel in np.flatnonzero(is_silent & ~_is_silent(actual)):
+        products = lengths * own[channel]
+        likeness = (expected @ actual[channel]) / np.where(products > 0, products, np.inf)
+        if likeness.max() >= _ALIKE > likeness[channel]:
             sources[channel] = int(likeness.argmax())
     return sources
 

@@ -178,10 +178,17 @@ class _Comparison:
         ours = np.concatenate([_channels(run[0], layer) for run in runs], axis=1)
         theirs = np.concatenate([_channels(run[1], other) for run in runs], axis=1)
         is_last = match.reference == len(self._layers) - 1
-        channels = (
-            ChannelMap.same(len(ours)) if is_last else map_channels(ours, theirs, self._weights(layer, other))
-        )
+        channels = ChannelMap.same(len(ours)) if is_last else self._map(layer, other, ours, theirs)
         return _Pair(match, layer, other, channels, Energies.of(len(ours), has_grid=other.grid is not None))
+
+    def _map(self, layer: FileLayer, other: FileLayer, ours: FloatArray, theirs: FloatArray) -> ChannelMap:
+        """By the layer's weights, and by what it reads where every channel is for itself."""
+        is_depthwise = other.window is not None and other.window.group == len(theirs) > 1
+        inputs = []
+        if layer.weight is None or is_depthwise:
+            by_test = {pair.match.test: pair.channels for pair in self._pairs.values()}
+            inputs = [by_test[i] for i in other.inputs if i in by_test]
+        return map_channels(ours, theirs, self._weights(layer, other), inputs)
 
     def _weights(self, layer: FileLayer, other: FileLayer) -> tuple[FloatArray, FloatArray] | None:
         """Those of the reference and of the file for the same inputs, where they are comparable."""

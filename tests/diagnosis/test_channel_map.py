@@ -62,6 +62,18 @@ def test_a_wrong_layer_is_not_excused() -> None:
     assert map_channels(silent, np.concatenate([silent[:2], normal(1, 200), silent[3:]])).is_same
 
 
+def test_sums_hand_on_the_factors_of_what_they_read() -> None:
+    """By numbers alone, a channel whose error goes with its signal would seem scaled by something else."""
+    values, factors = normal(4, 200), (0.25, 1.0, 2.0, 8.0)
+    held = 1.03 * values / np.array(factors, np.float32)[:, None]
+    held += 0.04 * held.std(1, keepdims=True) * normal(4, 200)
+    first, second, other = changed(*factors), changed(*factors), changed(3.0)
+    found = map_channels(values, held, inputs=[first, second, other])
+    np.testing.assert_allclose(found.scales[:, 0], factors, rtol=1e-6)
+    assert np.abs(map_channels(values, held).scales[2:, 0] / factors[2:] - 1).min() > 0.02
+    np.testing.assert_allclose(map_channels(values, values, inputs=[first]).scales, 1, rtol=1e-5)
+
+
 def test_one_number_a_channel_is_never_taken_for_a_change() -> None:
     assert map_channels(normal(4, 1), normal(4, 1)).is_same
 
