@@ -28,7 +28,7 @@ $(STAMP): Makefile pyproject.toml constraints.txt
 	@echo "Installing into $(VENV), which takes a few minutes and is done once ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[torch,weights,openvino,report,dask,microcontrollers,ethos-u,dev]'
+		--constraint constraints.txt --editable '.[torch,weights,hub,openvino,report,dask,microcontrollers,ethos-u,dev]'
 	$(BIN)/python -c "open('$(STAMP)', 'w').close()"
 
 clean:

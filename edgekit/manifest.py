@@ -34,7 +34,7 @@ FILE_NAME = "manifest.json"
 class ManifestModel(msgspec.Struct, frozen=True, kw_only=True):
     """The network that was exported. Width and depth are 1 where the model has no such scale.
 
-    ``weights`` is ``"imagenet"``, ``"random"`` or ``"file:NAME"``.
+    ``weights`` is ``"imagenet"``, ``"random"``, ``"file:NAME"`` or ``"hf://OWNER/REPO@COMMIT/FILE"``.
     """
 
     name: str

@@ -145,8 +145,9 @@ class ExportOptions:
     target's name; ``precision`` ``None`` takes the one that the target prefers. ``out_dir`` is created
     when it is missing. ``scale`` applies to models of the zoo.
 
-    ``weights`` is ``"imagenet"``, ``"random"`` (drawn from ``seed``), a file, or ``"auto"``: the ImageNet
-    weights of an installed package if the model has one, else random ones, which is said aloud.
+    ``weights`` is ``"imagenet"``, ``"random"`` (drawn from ``seed``), a file, ``"hf://OWNER/REPO"`` on the
+    Hugging Face hub, or ``"auto"``: the ImageNet weights of an installed package if the model has one, else
+    random ones, which is said aloud.
 
     int8, int16 and weight-only calibrate: ``calibration`` is a folder of images or the name of a recipe,
     ``None`` the generated images that need no data; at most ``samples`` images are used, chosen by ``seed``.

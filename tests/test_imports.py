@@ -57,6 +57,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "emit.tflite",
     ),
     "tflite_micro": ("micro.child",),
+    "huggingface_hub": ("models.hub",),
     "distributed": ("sweep.cluster",),
     "PIL": ("images",),
     "vl_convert": ("report",),

@@ -123,7 +123,10 @@ def _curve(
         str, typer.Option("--counts", metavar="N,N,...", help="Numbers of images to try.")
     ] = "1,4,16,64,250",
     weights: Annotated[
-        str, typer.Option("--weights", metavar="imagenet|random|FILE", help="As for `edgekit export`.")
+        str,
+        typer.Option(
+            "--weights", metavar="imagenet|random|FILE|hf://OWNER/REPO", help="As for `edgekit export`."
+        ),
     ] = "auto",
     width: Width = None,
     depth: Depth = None,

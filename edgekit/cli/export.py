@@ -73,7 +73,7 @@ def _export(
         str,
         typer.Option(
             "--weights",
-            metavar="imagenet|random|FILE",
+            metavar="imagenet|random|FILE|hf://OWNER/REPO",
             help="auto: those of an installed package if the model has one, else random.",
         ),
     ] = _DEFAULTS.weights,

@@ -34,7 +34,10 @@ def _stages(
     resolution: Resolution = None,
     num_classes: NumClasses = None,
     weights: Annotated[
-        str, typer.Option("--weights", metavar="imagenet|random|FILE", help="As for `edgekit export`.")
+        str,
+        typer.Option(
+            "--weights", metavar="imagenet|random|FILE|hf://OWNER/REPO", help="As for `edgekit export`."
+        ),
     ] = "auto",
     calibration: Annotated[
         str | None,

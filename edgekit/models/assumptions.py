@@ -6,14 +6,12 @@ model to model and are in the ``config.json`` that its hub stores beside the wei
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from edgekit.errors import WeightsError
 from edgekit.models.network import TENSORFLOW, TORCH, Convention, Network
 from edgekit.models.pretrained import LITE_MEAN, LITE_STD, PRETRAINED, preprocessing_for
+from edgekit.models.timm_config import FILE_NAME, read_config
 from edgekit.options import Preprocessing
 
 __all__ = ["Assumptions", "assumptions_of"]
@@ -23,18 +21,19 @@ _LITE_MARGIN = 32
 
 @dataclass(frozen=True)
 class Assumptions:
-    """``warning`` is set where they are a guess that the user should know of."""
+    """``warnings`` name what is a guess, or not as in the training; ``labels`` are the classes' names."""
 
     convention: Convention
     preprocessing: Preprocessing
-    warning: str = ""
+    warnings: tuple[str, ...] = ()
+    labels: tuple[str, ...] | None = None
 
 
 def assumptions_of(network: Network, layout: str, path: Path) -> Assumptions:
     """What the weights of ``path``, named as ``layout`` (:mod:`edgekit.models.keymaps`), assume."""
     library = layout.partition(" ")[0]
     # timm names many networks as torchvision does; its hub stores a description beside the weights.
-    if library == "timm" or (library == "torchvision" and path.with_name("config.json").is_file()):
+    if library == "timm" or (library == "torchvision" and path.with_name(FILE_NAME).is_file()):
         return _timm(network, path, own_epsilon=layout != "timm")
     if library == "torchvision" and network.name in PRETRAINED:
         known = PRETRAINED[network.name]
@@ -43,7 +42,7 @@ def assumptions_of(network: Network, layout: str, path: Path) -> Assumptions:
         return Assumptions(TENSORFLOW, _tensorflow_preprocessing(network))
     convention = _torch_convention(network) if library == "torchvision" else network.convention
     preprocessing = preprocessing_for(*_input(network))
-    return Assumptions(convention, preprocessing, _warning(path, preprocessing, convention))
+    return Assumptions(convention, preprocessing, (_warning(path, preprocessing, convention),))
 
 
 def _input(network: Network) -> tuple[int, int]:
@@ -74,43 +73,16 @@ def _torch_convention(network: Network) -> Convention:
 
 
 def _timm(network: Network, path: Path, own_epsilon: bool) -> Assumptions:
-    config = _read_config(path.with_name("config.json"))
-    model = str(config.get("architecture", path.stem))
-    is_tensorflow = model.startswith("tf_")
+    config = read_config(path)
+    is_tensorflow = (config.architecture or path.stem).startswith("tf_")
     convention = _torch_convention(network) if own_epsilon else TORCH
     if is_tensorflow and not own_epsilon:
         convention = TENSORFLOW
-    trained = config.get("pretrained_cfg")
-    if isinstance(trained, dict):
-        return Assumptions(convention, _configured_preprocessing(network, trained, path))
+    if config.trained:
+        told = config.preprocessing(network)
+        labels = config.labels(network.scale.num_classes)
+        return Assumptions(convention, told, tuple(config.warnings(network)), labels)
     preprocessing = (
         _tensorflow_preprocessing(network) if is_tensorflow else preprocessing_for(*_input(network))
     )
-    return Assumptions(convention, preprocessing, _warning(path, preprocessing, convention))
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    """timm's description of a model on its hub, empty where there is none."""
-    if not path.is_file():
-        return {}
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
-        raise WeightsError(f"{path} cannot be read as JSON: {exc}") from exc
-    return config if isinstance(config, dict) else {}
-
-
-def _configured_preprocessing(network: Network, trained: dict[str, Any], path: Path) -> Preprocessing:
-    resolution, channels = _input(network)
-    try:
-        mean = tuple(float(value) for value in trained["mean"])
-        std = tuple(float(value) for value in trained["std"])
-        short_side = round(resolution / float(trained["crop_pct"]))
-        resize_filter = trained["interpolation"]
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as exc:
-        raise WeightsError(
-            f"{path.with_name('config.json')} does not describe a timm model: {exc!r}"
-        ) from exc
-    if resize_filter not in ("bilinear", "bicubic"):
-        resize_filter = "bicubic"
-    return preprocessing_for(resolution, channels, short_side, resize_filter, mean=mean, std=std)
+    return Assumptions(convention, preprocessing, (_warning(path, preprocessing, convention),))

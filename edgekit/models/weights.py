@@ -8,13 +8,14 @@ from __future__ import annotations
 import pickle
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit.errors import MissingExtraError, ModelFileError, WeightsError
 from edgekit.models.assumptions import Assumptions, assumptions_of
 from edgekit.models.download import Progress, sha256_of
+from edgekit.models.hub import SUFFIXES, is_address, locate_on_hub
 from edgekit.models.keymaps import Layout, detect
 from edgekit.models.labels import imagenet_labels
 from edgekit.models.network import Network, Padding
@@ -51,9 +52,9 @@ _DAMAGE = (
 class WeightsInfo:
     """What is known of a network's weights.
 
-    ``source`` is ``imagenet``, ``random`` or ``file:NAME``; ``layout`` the naming they followed and
-    ``sha256`` the file's, both None for random ones; ``seed`` is theirs. ``warnings`` are for the user
-    to see.
+    ``source`` is ``imagenet``, ``random``, ``file:NAME`` or ``hf://OWNER/REPO@COMMIT/FILE``; ``layout`` the
+    naming they followed and ``sha256`` the file's, both None for random ones; ``seed`` is theirs.
+    ``warnings`` are for the user to see.
     """
 
     source: str
@@ -71,21 +72,26 @@ def build(
 ) -> tuple[nn.Module, WeightsInfo]:
     """The network as a torch module in evaluation mode with weights from ``source``.
 
-    ``source`` is ``imagenet``, ``random`` (from ``seed``), or the path of a ``.safetensors``, ``.pt`` or
-    ``.pth`` file. The module pads as the weights expect, whatever ``network.convention`` is.
+    ``source`` is ``imagenet``, ``random`` (from ``seed``), the path of a ``.safetensors``, ``.pt``, ``.pth``
+    or ``.bin`` file, or the address of one on the Hugging Face hub (:mod:`edgekit.models.hub`). The module
+    pads as the weights expect, whatever ``network.convention`` is.
 
     Raises :class:`WeightsError` for weights that do not fit or do not exist,
     :class:`ModelFileError` for a file that cannot be read, :class:`MissingExtraError` for a package
-    that is not installed.
+    that is not installed, and what :func:`edgekit.models.hub.locate_on_hub` raises.
     """
     if source == "random":
         return _build_random(network, seed)
     if source == "imagenet":
         known = pretrained(network)
         preprocessing = known.preprocessing(network.scale.resolution, network.scale.in_channels)
-        return _build_from_file(
-            network, locate(known, progress), source, Assumptions(known.convention, preprocessing)
-        )
+        labels = imagenet_labels(network.scale.num_classes)
+        assumed = Assumptions(known.convention, preprocessing, labels=labels)
+        return _build_from_file(network, locate(known, progress), source, assumed)
+    if is_address(source):
+        found = locate_on_hub(source, progress)
+        built, info = _build_from_file(network, found.path, found.address, None)
+        return built, replace(info, warnings=found.warnings + info.warnings)
     return _build_from_file(network, Path(source), f"file:{Path(source).name}", None)
 
 
@@ -117,25 +123,25 @@ def _build_from_file(
         source,
         assumed.preprocessing,
         network.padding,
-        labels=imagenet_labels(network.scale.num_classes) if source == "imagenet" else None,
+        labels=assumed.labels,
         layout=layout.name,
         sha256=sha256_of(path),
-        warnings=(assumed.warning,) if assumed.warning else (),
+        warnings=assumed.warnings,
     )
     return built.requires_grad_(True), info
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a checkpoint file by their keys, on the CPU."""
-    readers = {".safetensors": _read_safetensors, ".pt": _read_torch, ".pth": _read_torch}
-    if path.suffix.lower() not in readers:
+    if path.suffix.lower() not in SUFFIXES:
         raise WeightsError(
             f"cannot read weights from {str(path)!r}",
-            hint="expected imagenet, random, or a .safetensors, .pt or .pth file",
+            hint=f"expected imagenet, random, hf://OWNER/REPO, or a file ({', '.join(SUFFIXES)})",
         )
     if not path.is_file():
         raise ModelFileError(f"the weights file {path} does not exist", hint="check the path")
-    return _state_dict(readers[path.suffix.lower()](path), path)
+    read = _read_safetensors if path.suffix.lower() == ".safetensors" else _read_torch
+    return _state_dict(read(path), path)
 
 
 def _read_safetensors(path: Path) -> object:

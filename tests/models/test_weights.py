@@ -61,7 +61,7 @@ def test_gray_networks_read_gray_images(network: Network) -> None:
         weights.build(zoo.network("mobilenet_v2", replace(gray, in_channels=4)), "random")
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth", ".PTH"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin", ".pt", ".pth", ".PTH"])
 def test_files_are_read_and_identified(network: Network, tmp_path: Path, suffix: str) -> None:
     path = saved(network, tmp_path / f"net{suffix}")
     module, info = weights.build(network, str(path))
@@ -221,7 +221,7 @@ def test_missing_files_and_unknown_kinds_say_what_is_expected(network: Network, 
     for source in ("imagnet", str(tmp_path / "net.h5")):
         with pytest.raises(WeightsError, match="cannot read weights") as caught:
             weights.build(network, source)
-        assert "imagenet, random, or a .safetensors" in caught.value.hint
+        assert "imagenet, random, hf://OWNER/REPO, or a file (.safetensors" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_timms_own_description_decides(tmp_path: Path) -> None:
     network = zoo.network("efficientnet_lite0")
     path = timm_file(tmp_path)
     guessed = assumptions_of(network, "timm", path)
-    assert "assumed are mean 0.485 0.456 0.406" in guessed.warning
+    assert "assumed are mean 0.485 0.456 0.406" in guessed.warnings[0]
     config = {
         "architecture": "tf_efficientnet_lite0",
         "pretrained_cfg": {
@@ -317,7 +317,7 @@ def test_timms_own_description_decides(tmp_path: Path) -> None:
     }
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     told = assumptions_of(network, "timm", path)
-    assert told.warning == ""
+    assert told.warnings == ()
     assert told.convention.padding == "same"
     assert told.preprocessing == Preprocessing(256, "bicubic", 224, mean=(0.5,) * 3, std=(0.5,) * 3)
     (tmp_path / "config.json").write_text('{"pretrained_cfg": {"mean": 3}}', encoding="utf-8")
