@@ -50,7 +50,7 @@ from edgekit.quantize.spare import Stagger
 from edgekit.quantize.weight_rounding import round_weights
 from edgekit.results import STAGES, Artifact, ExportResult, MixedPlan, Parity
 from edgekit.target import Target, resolve
-from edgekit.verification import check_same_answers, output_step, verify_artifact
+from edgekit.verification import check_same_answers, output_steps, verify_artifact
 
 __all__ = ["compare", "evaluate", "export"]
 
@@ -336,7 +336,7 @@ def _verify(
         if progress is not None:
             progress("verify", done, len(emitted))
     if quantized is not None:
-        check_same_answers(answers, output_step(quantized.model))
+        check_same_answers(answers, output_steps(quantized.model, answers[0][1]))
     return artifacts, warnings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -13,11 +14,12 @@ from edgekit.emit import Emitted
 from edgekit.errors import CheckError
 from edgekit.evaluation import artifact_answers
 from edgekit.graph.qdq import dequantized_from
+from edgekit.graph.values import shape_of
 from edgekit.options import Precision
 from edgekit.parity import parity
 from edgekit.results import Parity
 
-__all__ = ["check_same_answers", "output_step", "verify_artifact"]
+__all__ = ["check_same_answers", "output_steps", "verify_artifact"]
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -25,6 +27,7 @@ _LARGEST_ERROR: dict[Precision, float] = {"fp32": 1e-4}
 """Precision → the largest error of a logit, relative to the largest logit, that is arithmetic noise."""
 
 _TIE_STEPS = 2.01  # two, and what float32 rounds
+_LEVELS = 255  # steps of int8, by which a float output behind int8 layers is judged too
 _SAME_ANSWERS = 99.0  # percent of images on which two int8 files of one graph name the same class
 
 
@@ -56,25 +59,34 @@ def verify_artifact(
     return measured, logits
 
 
-def check_same_answers(files: Sequence[tuple[Emitted, FloatArray]], step: float) -> None:
+def check_same_answers(files: Sequence[tuple[Emitted, FloatArray]], steps: FloatArray) -> None:
     """Raise CheckError unless all int8 files of one graph name the same class on 99 % of the images.
 
-    ``step`` is the scale of the quantized graph's output. Classes whose logits lie within two steps of
-    each other are a tie: the runtimes may round them differently.
+    ``steps`` are :func:`output_steps`. Classes whose logits lie within two steps of each other are a tie: the
+    runtimes may round them differently.
     """
     integer = [(emitted, logits) for emitted, logits in files if emitted.precision == "int8"]
     for (one, logits), (other, other_logits) in combinations(integer, 2):
-        _check_pair(one, logits, other, other_logits, step)
+        _check_pair(one, logits, other, other_logits, steps)
 
 
-def output_step(quantized: ir.Model) -> float:
-    """The difference between neighbouring logits of a quantized graph: its output's scale, 0 for indices."""
-    params = dequantized_from(quantized.graph.outputs[0])
-    return 0.0 if params is None else float(params.scale)
+def output_steps(quantized: ir.Model, logits: FloatArray) -> FloatArray:
+    """By how much each number of all outputs, flat, differs from its neighbours: its output's scale.
+
+    ``logits`` are a file's ``[images, numbers]``, for the range of outputs that are float.
+    """
+    steps = np.zeros(logits.shape[1], np.float32)
+    start = 0
+    for value in quantized.graph.outputs:
+        end = start + math.prod(shape_of(value))
+        params = dequantized_from(value)
+        steps[start:end] = np.ptp(logits[:, start:end]) / _LEVELS if params is None else params.scale
+        start = end
+    return steps
 
 
 def _check_pair(
-    one: Emitted, logits: FloatArray, other: Emitted, other_logits: FloatArray, step: float
+    one: Emitted, logits: FloatArray, other: Emitted, other_logits: FloatArray, steps: FloatArray
 ) -> None:
     rows = np.arange(len(logits))
     best, other_best = logits.argmax(1), other_logits.argmax(1)
@@ -82,6 +94,7 @@ def _check_pair(
         logits[rows, best] - logits[rows, other_best],
         other_logits[rows, other_best] - other_logits[rows, best],
     )
+    step = np.maximum(steps[best], steps[other_best])
     same = 100 * float((margin <= _TIE_STEPS * step).mean())
     if same < _SAME_ANSWERS:
         raise CheckError(

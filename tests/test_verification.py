@@ -17,11 +17,12 @@ from edgekit.errors import CheckError, ModelFileError
 from edgekit.graph.run import GraphRunner
 from edgekit.options import FORMATS, Format, TensorSpec
 from edgekit.quantize import observe, quantize
-from edgekit.verification import check_same_answers, output_step, verify_artifact
+from edgekit.verification import check_same_answers, output_steps, verify_artifact
 from graphs import NETWORKS, GraphBuilder
 
 FloatArray = npt.NDArray[np.float32]
 STEP = 0.5
+STEPS = np.full(3, STEP, np.float32)
 SUFFIXES: dict[Format, str] = {"tflite": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
 
 
@@ -110,11 +111,11 @@ CLEAR = (9.0, 0.0, 0.0)
 
 @pytest.mark.parametrize("steps", [0.0, 1.0, 2.0])
 def test_a_tie_within_two_steps_is_no_disagreement(steps: float) -> None:
-    check_same_answers([answer((5.0, 5.0 - steps, 0.0)), answer((5.0, 5.0 + steps, 0.0))], STEP)
+    check_same_answers([answer((5.0, 5.0 - steps, 0.0)), answer((5.0, 5.0 + steps, 0.0))], STEPS)
 
 
 def test_a_tie_of_one_file_is_enough() -> None:
-    check_same_answers([answer((5.0, 4.0, 0.0)), answer((0.0, 9.0, 0.0))], STEP)
+    check_same_answers([answer((5.0, 4.0, 0.0)), answer((0.0, 9.0, 0.0))], STEPS)
 
 
 @pytest.mark.parametrize("wrong", [0, 1, 2])
@@ -122,7 +123,7 @@ def test_a_disagreement_of_any_pair_is_found(wrong: int) -> None:
     files = [answer(CLEAR), answer(CLEAR), answer(CLEAR)]
     files[wrong] = answer((0.0, 0.0, 3.0))
     with pytest.raises(CheckError, match=r"name the same class on 0.0 % of the images") as caught:
-        check_same_answers(files, STEP)
+        check_same_answers(files, STEPS)
     assert caught.value.exit_code == 1
 
 
@@ -131,22 +132,48 @@ def test_99_percent_is_the_line(differing: int, passes: bool) -> None:
     other = [(0.0, 9.0, 0.0)] * differing + [CLEAR] * (100 - differing)
     files = [answer(*[CLEAR] * 100), answer(*other)]
     if passes:
-        check_same_answers(files, STEP)
+        check_same_answers(files, STEPS)
     else:
         with pytest.raises(CheckError, match=r"98.0 %"):
-            check_same_answers(files, STEP)
+            check_same_answers(files, STEPS)
 
 
 def test_only_int8_files_of_one_graph_are_compared() -> None:
-    check_same_answers([answer(CLEAR), answer((0.0, 9.0, 0.0), precision="fp32")], STEP)
-    check_same_answers([answer(CLEAR)], STEP)
-    check_same_answers([], STEP)
+    check_same_answers([answer(CLEAR), answer((0.0, 9.0, 0.0), precision="fp32")], STEPS)
+    check_same_answers([answer(CLEAR)], STEPS)
+    check_same_answers([], STEPS)
 
 
 def test_the_step_is_what_neighbouring_logits_differ_by() -> None:
     builder = GraphBuilder((1, 3, 24, 24))
     model = builder.model(NETWORKS["plain"](builder))
     quantized = quantize(model, observe(model, image_batches())).model
-    levels = GraphRunner(quantized).run(np.concatenate(image_batches(20)))["logits"] / output_step(quantized)
+    logits = GraphRunner(quantized).run(np.concatenate(image_batches(20)))["logits"]
+    levels = logits / output_steps(quantized, logits)
     np.testing.assert_allclose(levels, np.rint(levels), atol=1e-4)
     assert float(np.ptp(levels)) > 100
+
+
+def test_each_output_has_its_own_step() -> None:
+    """A fine output, a coarse one, and a float one, which is judged as int8 of its range would be."""
+    builder = GraphBuilder((1, 3, 24, 24))
+    coarse = builder.gemm(builder.op("Flatten", builder.conv(builder.image, 4, stride=8), axis=1), 5)
+    model = builder.model(builder.op("Sigmoid", coarse))
+    model.graph.outputs.extend([coarse, builder.op("Softplus", coarse)])
+    quantized = quantize(model, observe(model, image_batches())).model
+    answers = GraphRunner(quantized).run(np.concatenate(image_batches(20)))
+    logits = np.concatenate(list(answers.values()), axis=1)
+    steps = output_steps(quantized, logits)
+    assert steps.shape == (15,)
+    levels = logits[:, :10] / steps[:10]
+    np.testing.assert_allclose(levels, np.rint(levels), atol=1e-4)
+    assert steps[0] == np.float32(1 / 256) < steps[5]
+    assert steps[10] == pytest.approx(np.ptp(logits[:, 10:]) / 255)
+
+
+def test_a_tie_is_one_by_the_steps_of_its_own_output() -> None:
+    steps = np.array([0.01, 1.0, 1.0], np.float32)
+    coarse = [answer((0.0, 10.0, 8.0)), answer((0.0, 8.0, 10.0))]
+    check_same_answers(coarse, steps)
+    with pytest.raises(CheckError):
+        check_same_answers(coarse, np.full(3, 0.01, np.float32))
