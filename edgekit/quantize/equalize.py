@@ -4,7 +4,9 @@ A channel that is multiplied by a factor and divided again where it is read chan
 between is positively homogeneous (Nagel et al., Data-Free Quantization, ICCV 2019, section 4.1):
 
 - Sums of linear layers, as residual networks have them, are homogeneous without condition: all values that
-  additions tie together take the factors of one vector.
+  additions tie together take the factors of one vector. If all channels reached as far as the largest on the
+  images seen, on another image some would always go beyond: they are given room, without which
+  EfficientNet-Lite0 loses 1.4 dB when 32 images calibrate.
 - ReLU passes factors above zero. A clamp with a ceiling, as ReLU6, does so below it only, so a channel is
   enlarged no further than its weights allow without reaching the ceiling, whatever the image; the fused
   clamp stays. In most networks that leaves these layers alone. Trusting the largest number seen instead
@@ -24,6 +26,7 @@ from edgekit.quantize.streams import Stream, streams
 __all__ = ["equalize"]
 
 _HEADROOM = 4.0
+_STREAM_HEADROOM = 1.5  # where no clamp is in the way, and numbers beyond are cut off a little
 _MOST = 16.0  # times that a channel is enlarged; dead ones would be without end
 _LEAST_GAIN = 1.05
 
@@ -36,7 +39,7 @@ def equalize(graph: ChannelGraph) -> int:
 
 def _equalize_stream(graph: ChannelGraph, stream: Stream) -> bool:
     relative = [_relative(graph.ranges[name]) for name in stream.values]
-    factors = _limited(1 / np.maximum(np.max(relative, axis=0), 1 / _MOST))
+    factors = _limited(1 / np.maximum(_STREAM_HEADROOM * np.max(relative, axis=0), 1 / _MOST))
     return _apply(graph, factors, stream.values, stream.producers, stream.readers)
 
 
