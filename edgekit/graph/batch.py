@@ -48,7 +48,8 @@ def _fixes_batch(node: ir.Node) -> bool:
         target = array_of(node.inputs[1])
         return target is None or target.size == 0 or int(target[0]) not in (0, 1)
     if op == "Resize":
-        return array_of(node.inputs[2]) is None if len(node.inputs) > 2 else True
+        scales = array_of(node.inputs[2]) if len(node.inputs) > 2 else None
+        return scales is None or scales.size == 0  # of sizes, as older files leave scales out
     if op in ("Expand", "MatMul"):
         return True
     return operator_of(node).kind == "elementwise" and _mixes_ranks(node)

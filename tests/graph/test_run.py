@@ -110,6 +110,11 @@ BATCHED = [
     ("Softmax<axis=-1>(r)", {}, True),
     ('Resize<mode="nearest">(r, , s)', {"s": np.array([1, 1, 2, 2], np.float32)}, True),
     ('Resize<mode="nearest">(r, , , s)', {"s": np.array([1, 4, 12, 12])}, False),
+    (
+        'Resize<mode="nearest">(r, n, n, s)',
+        {"s": np.array([1, 4, 12, 12]), "n": np.zeros(0, np.float32)},
+        False,
+    ),
     ("ReduceMax<keepdims=0>(r, axes)", {"axes": np.array([1])}, True),
     ("ReduceMax(r)", {}, False),
     ("Slice(r, b, e, axes)", {"b": [0], "e": [2], "axes": [1]}, True),
