@@ -102,6 +102,24 @@ def test_equalization_helps_badly_scaled_channels() -> None:
     assert quality(model, only("equalize")) > quality(model, CONDITIONING) + 2
 
 
+def test_enlarged_channels_of_a_sum_keep_room_for_other_images() -> None:
+    """Up to two thirds of the largest channel, and none is made smaller."""
+    model = residual(spread=30)
+    plan, images = make_plan(model), pictures(4)
+    before = measure_channels(model, plan, images)
+    graph = ChannelGraph(model, plan, before)
+    (stream,) = streams(graph)
+    equalize(graph)
+    after = measure_channels(graph.model, plan, images)
+    factors = np.stack([after[name].reach / before[name].reach for name in stream.values])
+    np.testing.assert_allclose(factors, np.broadcast_to(factors[0], factors.shape), rtol=1e-3)
+    relative = np.max([after[name].reach / after[name].reach.max() for name in stream.values], axis=0)
+    enlarged = factors[0] > 1.001
+    assert enlarged.any()
+    assert factors.min() > 0.999
+    assert relative[enlarged].max() <= 2 / 3 + 1e-3
+
+
 def test_absorption_helps_channels_far_from_zero() -> None:
     model = residual(offset=20)
     assert quality(model, only("absorb-biases")) > quality(model, CONDITIONING) + 3
