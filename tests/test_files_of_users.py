@@ -37,6 +37,9 @@ CONSTANTS: dict[str, npt.NDArray[np.generic]] = {
     "low": np.asarray(-0.2, np.float32),
     "scales": np.array([1, 1, 2, 2], np.float32),
     "bgr": np.array([2, 1, 0]),
+    "none": np.zeros(0, np.float32),
+    "sizes": np.array([1, 8, 32, 24]),
+    "second": np.array([1]),
     "rows": np.array([8, 1]),
     "factor": np.linspace(0.5, 1.5, 8, dtype=np.float32).reshape(1, 1, 1, 8),
     "positive": np.linspace(0.5, 1.5, 8, dtype=np.float32),
@@ -85,6 +88,16 @@ FILES: dict[str, tuple[int, str]] = {
         18,
         f"({_NCHW}) => (float y) {{ {_CONV} f = Flatten<axis=2>(c) y = Gemm<alpha=0.5>(f, r) }}",
     ),
+    "sizes without scales": (
+        13,
+        f"({_NCHW}) => (float y) {{ {_CONV}"
+        ' y = Resize<mode="nearest", coordinate_transformation_mode="asymmetric">(c, none, none, sizes) }',
+    ),
+    "classes of pixels": (
+        13,
+        f"({_NCHW}) => (uint8 y) {{ {_CONV} a = ArgMax<axis=1>(c) s = Squeeze(a, second)"
+        " y = Cast<to=2>(s) }",
+    ),
     "colors swapped": (18, f"({_NCHW}) => (float c) {{ s = Gather<axis=1>(x, bgr) c = Conv(s, w, b) }}"),
 }
 
@@ -101,6 +114,12 @@ REFUSED: dict[str, tuple[int, str, str]] = {
         "2 outputs",
     ),
     "ranking": (18, f"({_NCHW}) => (float y) {{ {_CONV} y, i = TopK(c, rows) }}", "TopK"),
+    "too many classes": (
+        18,
+        f"({_NCHW}) => (int8 y) {{ {_CONV} e = Concat<axis=1>({', '.join('c' * 17)})"
+        " a = ArgMax<axis=1>(e) y = Cast<to=3>(a) }",
+        "Cast",
+    ),
     "computed weight": (
         18,
         f"({_NCHW}) => (float y) {{ g = GlobalAveragePool(x) v = Mul(w, g) y = Conv(x, v) }}",
@@ -167,6 +186,7 @@ def test_what_cannot_be_made_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(UnsupportedError, match=message) as caught:
         edgekit.export(str(path), ExportOptions("tflite", "fp32", tmp_path / "out"))
     assert "node" in str(caught.value)
+    assert caught.value.hint
 
 
 def test_half_precision_is_widened(tmp_path: Path) -> None:

@@ -189,6 +189,10 @@ YOUNGER: dict[str, int] = {"Gelu": 20, "Mish": 18, "Swish": 24}
 """Operators that came after :data:`OPSET`, with the opset of a graph that has one; the others mean the same
 in both."""
 
+_FIRST_OUTPUT = "the network may use the first output only"
+_FIRST_ONLY = {
+    "MaxPool": f"{_FIRST_OUTPUT}; to unpool by its indices, use Resize with mode nearest, or ConvTranspose"
+}
 _MOST_ELEMENTS = 2**31 - 1
 
 _FUSABLE = frozenset({"Relu", "Clip"})
@@ -250,7 +254,7 @@ def infer_types(node: ir.Node) -> None:
     if len(found) != len(node.outputs) or min((min(shape, default=0) for shape in found), default=0) < 0:
         raise UnsupportedError(
             f"node {node.name!r} ({node.op_type}) has {len(node.outputs)} outputs of shapes {list(found)}",
-            hint="the network may use the first output only" if len(node.outputs) > len(found) else "",
+            hint=_FIRST_ONLY.get(node.op_type, _FIRST_OUTPUT) if len(node.outputs) > len(found) else "",
         )
     if any(math.prod(shape) > _MOST_ELEMENTS for shape in found):
         raise UnsupportedError(

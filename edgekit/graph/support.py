@@ -12,8 +12,10 @@ LIMITS: dict[str, str] = {
     "ArgMin": "the first of equal extremes; int64 indices",
     "AveragePool": "one or two spatial axes, no dilation",
     "BatchNormalization": "in evaluation mode, with constant statistics; folded into the layer before it",
-    "Cast": "of constants, to float32, or from bool to float32",
-    "CastLike": "of constants, to float32, or from bool to float32",
+    **dict.fromkeys(
+        ("Cast", "CastLike"),
+        "of constants, to float32, from bool to float32, or of indices, which stay int64",
+    ),
     "Clip": "constant scalar bounds",
     "Conv": "constant weights, one or two spatial axes",
     "ConvTranspose": "constant weights, one or two spatial axes; groups become zeros of a dense weight",

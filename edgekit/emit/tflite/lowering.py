@@ -165,13 +165,13 @@ class Lowering:
         return quantization
 
     def parameters_for(self, value: ir.Value, inherit: int | None = None) -> Quantization | None:
-        """Quantization of the tensor that will hold ``value``; None where tensors are float.
+        """Quantization of the tensor that will hold ``value``; None where tensors are float, and of indices.
 
         An activation that stands between the value and its ``QuantizeLinear`` is looked through: a value
         saturated to the activation's output range gives the same result. ``inherit`` names the tensor
         whose parameters a pure movement of data keeps when the graph does not repeat them.
         """
-        if not self.integer:
+        if not self.integer or value.dtype == ir.DataType.INT64:
             return None
         quantizer = next((use.node for use in value.uses() if use.node.op_type == "QuantizeLinear"), None)
         if quantizer is not None:

@@ -47,7 +47,10 @@ def complete_attributes(model: ir.Model) -> bool:
 
 def _complete_conv(node: ir.Node) -> bool:
     if required(node, 1).const_value is None:
-        raise UnsupportedError(f"node {node.name!r} ({node.op_type}): the weight must be a constant")
+        raise UnsupportedError(
+            f"node {node.name!r} ({node.op_type}): the weight must be a constant",
+            hint="cut the model before it, and correlate computed maps in the application",
+        )
     weight = shape_of(required(node, 1))
     rank = len(weight) - 2
     group = node.attributes.get_int("group", 1)

@@ -11,6 +11,9 @@ from edgekit.graph.values import array_of, required, shape_of
 __all__ = ["remove_identities"]
 
 
+_VIEWS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Cast", "CastLike")
+
+
 def remove_identities(model: ir.Model) -> bool:
     """Let readers of a no-op read its input."""
     modified = False
@@ -41,7 +44,7 @@ def _is_identity(node: ir.Node) -> bool:
     if node.op_type in ("Identity", "Dropout"):
         return True
     if node.op_type in ("Cast", "CastLike"):
-        return required(node, 0).dtype == node.outputs[0].dtype
+        return required(node, 0).dtype == node.outputs[0].dtype or _narrows_indices(node)
     if node.op_type == "Concat":
         return len(node.inputs) == 1
     if node.op_type in ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum"):
@@ -54,6 +57,20 @@ def _is_identity(node: ir.Node) -> bool:
     # Same shape and same order of elements.
     keeps_order = node.op_type in ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Slice")
     return keeps_order and _keeps_shape(node) and not _reverses(node)
+
+
+def _narrows_indices(node: ir.Node) -> bool:
+    """A cast of indices, which every format gives as int64, to integers that hold all of them."""
+    to = node.outputs[0].dtype
+    if to is None or to.is_floating_point() or to == ir.DataType.BOOL:
+        return False
+    found = required(node, 0).producer()
+    while found is not None and found.op_type in _VIEWS:
+        found = required(found, 0).producer()
+    if found is None or found.op_type not in ("ArgMax", "ArgMin"):
+        return False
+    extent = shape_of(required(found, 0))[found.attributes.get_int("axis", 0)]
+    return extent - 1 <= np.iinfo(to.numpy()).max
 
 
 def _names_axes(node: ir.Node) -> bool:
