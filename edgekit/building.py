@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from edgekit import source
-from edgekit.errors import WeightsError
+from edgekit.errors import InputError, WeightsError
 from edgekit.feeding import Feeding, pack
 from edgekit.graph.values import shape_of
 from edgekit.manifest import ManifestModel
@@ -26,6 +26,7 @@ __all__ = ["Built", "build_graph"]
 
 Progress = Callable[[str, int, int], None]
 
+_NAMED = ("auto", "imagenet", "random")
 _OTHER_SIZE = 32  # of the images that seed random numbers, where no input takes an image
 
 
@@ -52,12 +53,17 @@ def build_graph(model: str, options: ExportOptions, progress: Progress | None = 
 
     ``progress`` hears of downloads.
 
-    Raises what :func:`edgekit.source.parse` and :func:`edgekit.capture.capture` raise, and WeightsError
-    for weights that do not fit.
+    Raises what :func:`edgekit.source.parse` and :func:`edgekit.capture.capture` raise, WeightsError for
+    weights that do not fit, and InputError for weights given to a module or file that has its own.
     """
     parsed = source.parse(model, options.scale)
     if isinstance(parsed, Network):
         return _build_network(parsed, options, progress)
+    if options.weights not in _NAMED:
+        raise InputError(
+            f"{model} has weights of its own, and {options.weights} was given",
+            hint="--weights is for networks by name: `edgekit models` lists them",
+        )
     if isinstance(parsed, OnnxFile):
         return _load_onnx(parsed)
     return _call_function(parsed)

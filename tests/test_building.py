@@ -166,3 +166,11 @@ def test_what_cannot_be_built(
     with pytest.raises(error) as caught:
         build_graph(model, options)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("weights", ["net.pt", "hf://timm/resnet18.a1_in1k"])
+def test_weights_for_a_file_that_has_its_own_are_refused(tmp_path: Path, weights: str) -> None:
+    path = save_onnx(tmp_path / "own.onnx")
+    with pytest.raises(InputError, match="has weights of its own") as caught:
+        build_graph(str(path), ExportOptions(weights=weights))
+    assert "networks by name" in caught.value.hint
