@@ -49,7 +49,8 @@ class QuantizeOptions:
     by those not yet rounded.
     ``weight_scales`` is the scale of each channel: that of its ``largest`` weight, or the one of least
     output ``error`` where rounding is compensated.
-    ``gain_correction`` scales each layer's output to the strength that it has in the fp32 network.
+    ``gain_correction`` scales each layer's output to the strength that it has in the fp32 network; it needs
+    ``bias_correction``, since it moves means.
     ``bias_correction`` makes each layer's mean output equal to the fp32 network's, layer after layer.
     ``per_channel_linear`` gives a fully-connected layer one scale per output, which runtimes before
     2021 do not take.

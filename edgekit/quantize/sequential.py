@@ -68,7 +68,8 @@ def quantize_constants(
     ``params`` has the parameters of each of the plan's values. ``images`` is float32 NCHW; ``means`` are
     the fp32 network's over them (see :class:`~edgekit.quantize.reference.Reference`).
     """
-    few = images[:_GAIN_IMAGES] if options.gain_correction else images[:0]
+    # A gain moves the mean too, which only a corrected bias brings back.
+    few = images[: _GAIN_IMAGES if options.gain_correction and options.bias_correction else 0]
     walk = _Walk(model, plan, params, options, means if options.bias_correction else {}, few)
     state: dict[str, IntArray | FloatArray] = {plan.input: walk.held(plan.input, images)}
     readers = Counter(name for layer in plan.layers for name in layer.inputs)

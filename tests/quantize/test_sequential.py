@@ -187,6 +187,16 @@ def test_a_gain_changes_scales_and_no_weight() -> None:
     assert abs(gains[0] - 1) > 0.01
 
 
+def test_without_bias_correction_no_gain_is_changed() -> None:
+    """A gain would move the mean, which nothing brings back."""
+    model, images = network("plain"), pictures(3, 24, 24, count=8) + 3
+    options = replace(STAGES["all"], bias_correction=False)
+    found, plain = (
+        walk(model, images, replace(options, gain_correction=on), reach=0.9) for on in (True, False)
+    )
+    np.testing.assert_array_equal(found.logits, plain.logits)
+
+
 def _before_pair(quantized: ir.Model) -> str:
     """Name of the float value that the output's Q/DQ pair quantizes."""
     value = quantized.graph.outputs[0]
