@@ -31,9 +31,16 @@ _FLAGS = ((True, False), (False, False), (False, True))
 def lower_resize(lowering: Lowering, node: ir.Node) -> None:
     """RESIZE_BILINEAR, RESIZE_NEAREST_NEIGHBOR, or GATHER for other nearest sampling.
 
-    Raises UnsupportedError, naming mode and coordinates, for what none of them samples exactly.
+    Raises UnsupportedError, naming mode and coordinates, for what none of them samples exactly, and for an
+    image that is resized to nothing.
     """
     mode = node.attributes.get_string("mode", "nearest")
+    made = shape_of(node.outputs[0])
+    if 0 in made:
+        raise UnsupportedError(
+            f"node {node.name!r} (Resize) makes {list(made)}: nothing is left of the image",
+            hint="give larger sizes or scales, or a larger input",
+        )
     if mode == "nearest":
         _lower_nearest(lowering, node)
     elif mode == "linear":

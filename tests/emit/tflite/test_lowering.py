@@ -91,6 +91,7 @@ REFUSED: dict[str, Build] = {
     "LRN": on_input("LRN", size=2),
     "Pad": on_input("Pad", np.asarray([0, 0, 1, 1, 0, 0, 1, 1]), mode="edge"),
     "Resize": on_input("Resize", *RESIZE, mode="cubic"),
+    "Resize to nothing": on_input("Resize", None, np.asarray([1, 1, 1, 0.01], np.float32), mode="nearest"),
 }
 
 
