@@ -24,6 +24,8 @@ __all__ = [
     "IntArray",
     "activation_params",
     "bias_scale",
+    "by_channel",
+    "channel_mean",
     "dequantize",
     "pixel_params",
     "quantize",
@@ -182,3 +184,14 @@ def _along(scale: FloatArray, ndim: int, axis: int) -> FloatArray:
     if scale.ndim == 0:
         return scale
     return scale.reshape([-1 if i == axis else 1 for i in range(ndim)])
+
+
+def channel_mean(values: FloatArray) -> FloatArray:
+    """Mean of each channel of ``[N, C, …]`` → ``[C]``."""
+    mean: FloatArray = values.mean(axis=(0, *range(2, values.ndim)), dtype=np.float64).astype(np.float32)
+    return mean
+
+
+def by_channel(numbers: FloatArray, values: FloatArray) -> FloatArray:
+    """Numbers ``[C]`` shaped to broadcast over ``values`` ``[N, C, …]``."""
+    return numbers.reshape([1, -1] + [1] * (values.ndim - 2))

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import cast
 
 import numpy as np
 import onnx_ir as ir
 
 from edgekit.graph.run import GraphRunner
-from edgekit.quantize.arithmetic import FloatArray
+from edgekit.quantize.arithmetic import FloatArray, IntArray
 from edgekit.quantize.plan import Layer, Plan
 from edgekit.quantize.reference import chunks
 
-__all__ = ["LayerByLayer"]
+__all__ = ["LayerByLayer", "raw_parts"]
+
+
+def raw_parts(
+    model: ir.Model,
+    layer: Layer,
+    values: Mapping[str, IntArray | FloatArray],
+    read: Callable[[str, IntArray | FloatArray], FloatArray],
+) -> Iterator[FloatArray]:
+    """The layer's output before its fused clamp, for a few images after the other.
+
+    ``values`` are its inputs for all images, by name; ``read`` gives what it reads of a part of one.
+    """
+    names = tuple(dict.fromkeys(layer.inputs))
+    runner = GraphRunner(model, [layer.raw], inputs=names, num_threads=None)
+    for parts in zip(*(chunks(values[name]) for name in names), strict=True):
+        yield runner.run({name: read(name, part) for name, part in zip(names, parts, strict=True)})[layer.raw]
 
 
 class LayerByLayer:
@@ -23,7 +40,7 @@ class LayerByLayer:
 
     def __init__(self, model: ir.Model, plan: Plan, images: FloatArray) -> None:
         self._model = model
-        self._last_reader = {name: layer for layer in plan.layers for name in layer.inputs}
+        self._plan = plan
         self._values: dict[str, FloatArray] = {plan.input: images}
 
     @property
@@ -33,14 +50,11 @@ class LayerByLayer:
 
     def raw(self, layer: Layer) -> FloatArray:
         """The layer's output for all images before its fused clamp."""
-        names = tuple(dict.fromkeys(layer.inputs))
-        runner = GraphRunner(self._model, [layer.raw], inputs=names, num_threads=None)
-        parts = zip(*(chunks(self._values[name]) for name in names), strict=True)
-        return np.concatenate([runner.run(dict(zip(names, part, strict=True)))[layer.raw] for part in parts])
+        parts = raw_parts(self._model, layer, self._values, lambda _, part: cast(FloatArray, part))
+        return np.concatenate(list(parts))
 
     def keep(self, layer: Layer, raw: FloatArray) -> None:
         """Hand ``raw`` to the layers that read it, behind the clamp."""
         self._values[layer.output] = raw.clip(*layer.bounds)
-        for name in layer.inputs:
-            if self._last_reader[name] is layer:
-                self._values.pop(name, None)
+        for name in self._plan.finished(layer):
+            del self._values[name]

@@ -106,12 +106,11 @@ def cut_stretches(plan: Plan, nodes: Mapping[str, ir.Node]) -> list[Stretch]:
 
 def _blocks(plan: Plan) -> list[Stretch]:
     """The plan's layers cut at every int8 value that all behind depends on alone."""
-    last_reader = {name: i for i, layer in enumerate(plan.layers) for name in layer.inputs}
     alive = {plan.input}
     source, start = plan.input, 0
     blocks = []
     for i, layer in enumerate(plan.layers):
-        alive = {name for name in (*alive, layer.output) if last_reader.get(name, -1) > i}
+        alive = {name for name in (*alive, layer.output) if plan.last_readers.get(name, -1) > i}
         is_cut = alive == {layer.output} and plan.precisions[layer.output] == "int8"
         if is_cut or i + 1 == len(plan.layers):
             blocks.append(Stretch(source, plan.layers[start : i + 1]))

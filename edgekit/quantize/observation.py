@@ -109,13 +109,12 @@ def _observe_image(
 
 def _stretches(model: ir.Model, plan: Plan, sizes: Mapping[str, int]) -> Iterator[_Stretch]:
     """The network cut where its layers' outputs would outgrow the budget."""
-    last_reader = {name: i for i, layer in enumerate(plan.layers) for name in layer.inputs}
     start = 0
     for stop in _cuts(plan.layers, sizes):
         layers = plan.layers[start:stop]
         made = [layer.output for layer in layers]
         given = dict.fromkeys(name for layer in layers for name in layer.inputs if name not in made)
-        finished = {name for name in (*given, *made) if last_reader.get(name, 0) < stop}
+        finished = {name for name in (*given, *made) if plan.last_readers.get(name, 0) < stop}
         yield _Stretch(GraphRunner(model, made, inputs=tuple(given), num_threads=None), frozenset(finished))
         start = stop
 

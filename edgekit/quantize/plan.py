@@ -83,6 +83,11 @@ class Plan:
         return (self.input, *(layer.output for layer in self.layers))
 
     @cached_property
+    def last_readers(self) -> Mapping[str, int]:
+        """Value → index of the last layer that reads it, of those that any reads."""
+        return {name: i for i, layer in enumerate(self.layers) for name in layer.inputs}
+
+    @cached_property
     def precisions(self) -> Mapping[str, LayerPrecision]:
         """Value → what it is computed in; the input is of the width of the network's ends."""
         return {self.input: self.ends, **{layer.output: layer.precision for layer in self.layers}}
@@ -92,6 +97,11 @@ class Plan:
         """What the network's input and output are held in: int8, or int16 where no layer is int8."""
         found = {layer.precision for layer in self.layers}
         return "int16" if "int16" in found and "int8" not in found else "int8"
+
+    def finished(self, layer: Layer) -> set[str]:
+        """Values that the layer is the last to read; the network's output is wanted in the end."""
+        readers = self.last_readers
+        return {name for name in layer.inputs if self.layers[readers[name]] is layer} - {self.output}
 
     def sources(self, index: int) -> tuple[str, ...]:
         """Values of a group whose numbers come from outside it; the others take theirs from these."""

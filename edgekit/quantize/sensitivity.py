@@ -20,7 +20,14 @@ from edgekit.graph.count import count
 from edgekit.graph.run import GraphRunner
 from edgekit.graph.subgraph import extract_subgraph, values_by_name
 from edgekit.graph.values import add_initializer
-from edgekit.quantize.arithmetic import ActivationParams, FloatArray, dequantize, quantize
+from edgekit.quantize.arithmetic import (
+    ActivationParams,
+    FloatArray,
+    by_channel,
+    channel_mean,
+    dequantize,
+    quantize,
+)
 from edgekit.quantize.plan import Layer, Plan
 
 __all__ = ["LayerSensitivity", "analyze"]
@@ -69,13 +76,12 @@ def analyze(
     """
     network = _Network(model, quantized, plan)
     macs = {layer.name: layer.macs for layer in count(model).layers}
-    last_reader = {name: i for i, layer in enumerate(plan.layers) for name in layer.inputs}
     state: dict[str, FloatArray] = {plan.input: images}
     logits = GraphRunner(model, num_threads=None).run(images)[plan.output]
     found = []
     for i, layer in enumerate(plan.layers):
         output, variants = network.run(layer, state)
-        state = {name: held for name, held in state.items() if last_reader[name] > i}
+        state = {name: held for name, held in state.items() if plan.last_readers[name] > i}
         state[layer.output] = output
         noise = network.noise(layer, variants, state, logits)
         found.append(LayerSensitivity(layer.name, layer.op_type, *noise, macs.get(layer.name, 0)))
@@ -115,8 +121,7 @@ class _Network:
         if not changed:
             return None
         answer = _run(self._model, layer, feeds, changed)
-        axes = (0, *range(2, raw.ndim))
-        shift: FloatArray = (answer - raw).mean(axis=axes, keepdims=True, dtype=np.float64).astype(np.float32)
+        shift = by_channel(channel_mean(answer - raw), raw)
         return (answer - shift).clip(*layer.bounds)
 
     def _stored(self, layer: Layer, index: int) -> FloatArray | None:

@@ -7,7 +7,6 @@ mean output by its bias (Nagel et al., Data-Free Quantization, ICCV 2019, sectio
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar, cast
 
@@ -16,7 +15,6 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from edgekit.graph.qdq import QuantizedTensor
-from edgekit.graph.run import GraphRunner
 from edgekit.graph.values import array_of, required
 from edgekit.quantize.arithmetic import (
     INT16_MAX,
@@ -27,6 +25,8 @@ from edgekit.quantize.arithmetic import (
     Int32Array,
     IntArray,
     bias_scale,
+    by_channel,
+    channel_mean,
     dequantize,
     quantize,
     quantize_bias,
@@ -35,7 +35,7 @@ from edgekit.quantize.arithmetic import (
     weight_scale,
 )
 from edgekit.quantize.gains import output_gain
-from edgekit.quantize.layer_by_layer import LayerByLayer
+from edgekit.quantize.layer_by_layer import LayerByLayer, raw_parts
 from edgekit.quantize.options import QuantizeOptions
 from edgekit.quantize.output_rounding import round_by_output
 from edgekit.quantize.plan import Layer, Plan
@@ -68,17 +68,17 @@ def quantize_constants(
     ``params`` has the parameters of each of the plan's values. ``images`` is float32 NCHW; ``means`` are
     the fp32 network's over them (see :class:`~edgekit.quantize.reference.Reference`).
     """
-    # A gain moves the mean too, which only a corrected bias brings back.
-    few = images[: _GAIN_IMAGES if options.gain_correction and options.bias_correction else 0]
-    walk = _Walk(model, plan, params, options, means if options.bias_correction else {}, few)
+    if not options.bias_correction:
+        means = {}
+    floats = None
+    if options.gain_correction and options.bias_correction:  # which brings back the means that gains move
+        floats = LayerByLayer(model, plan, images[:_GAIN_IMAGES])
+    walk = _Walk(model, plan, params, options, means, floats)
     state: dict[str, IntArray | FloatArray] = {plan.input: walk.held(plan.input, images)}
-    readers = Counter(name for layer in plan.layers for name in layer.inputs)
     for done, layer in enumerate(plan.layers, 1):
         state[layer.output] = walk.step(layer, state)
-        for name in layer.inputs:
-            readers[name] -= 1
-            if readers[name] == 0 and name != plan.output:
-                state.pop(name, None)
+        for name in plan.finished(layer):
+            del state[name]
         if progress is not None:
             progress("quantize", done, len(plan.layers))
     return walk.constants, walk.answer(state[plan.output])
@@ -94,9 +94,9 @@ class _Walk:
         params: Mapping[str, ActivationParams],
         options: QuantizeOptions,
         means: Mapping[str, FloatArray],
-        few: FloatArray,
+        floats: LayerByLayer | None,
     ) -> None:
-        self._floats = LayerByLayer(model, plan, few) if len(few) else None
+        self._floats = floats
         self._model = model.clone()
         self._plan = plan
         self._nodes = {node.name: node for node in self._model.graph}
@@ -169,9 +169,9 @@ class _Walk:
         scale = np.asarray(scale * gain)
         self._set(layer, 1, integers, scale)
         mean, steps = self._means.get(layer.raw), bias_scale(source.scale, scale)
-        corrected = bias if mean is None else mean - gain * (_channel_mean(raw) - bias)
+        corrected = bias if mean is None else mean - gain * (channel_mean(raw) - bias)
         # The products grew by the gain, the bias that they were summed up with did not.
-        shift = _by_channel(self._set(layer, 2, quantize_bias(corrected, steps), steps) - gain * bias, raw)
+        shift = by_channel(self._set(layer, 2, quantize_bias(corrected, steps), steps) - gain * bias, raw)
         return _joined(len(inputs), self._quantized(layer, (gain * part + shift for part in chunks(raw))))
 
     def _integers(
@@ -234,11 +234,7 @@ class _Walk:
             yield integers if (low, high) == (params.least, params.most) else integers.clip(low, high)
 
     def _raw(self, layer: Layer, state: Mapping[str, IntArray | FloatArray]) -> Iterator[FloatArray]:
-        names = tuple(dict.fromkeys(layer.inputs))
-        runner = GraphRunner(self._model, [layer.raw], inputs=names, num_threads=None)
-        for parts in zip(*(chunks(state[name]) for name in names), strict=True):
-            feeds = {n: self._read(layer, n, part) for n, part in zip(names, parts, strict=True)}
-            yield runner.run(feeds)[layer.raw]
+        return raw_parts(self._model, layer, state, lambda name, part: self._read(layer, name, part))
 
     def _array(self, layer: Layer, index: int) -> FloatArray:
         array = array_of(required(self._nodes[layer.name], index))
@@ -257,16 +253,6 @@ class _Walk:
         value = ir.val(f"{layer.name}.{index}", const_value=ir.tensor(reals))
         self._nodes[layer.name].replace_input_with(index, value)
         return reals
-
-
-def _by_channel(numbers: FloatArray, values: FloatArray) -> FloatArray:
-    """Numbers of each channel, shaped to broadcast over ``values``."""
-    return numbers.reshape([1, -1] + [1] * (values.ndim - 2))
-
-
-def _channel_mean(values: FloatArray) -> FloatArray:
-    mean: FloatArray = values.mean(axis=(0, *range(2, values.ndim)), dtype=np.float64).astype(np.float32)
-    return mean
 
 
 def _joined(count: int, parts: Iterable[npt.NDArray[_Number]]) -> npt.NDArray[_Number]:

@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgekit.graph.values import add_initializer, array_of, required
-from edgekit.quantize.arithmetic import FloatArray, weight_scale
+from edgekit.quantize.arithmetic import FloatArray, by_channel, channel_mean, weight_scale
 from edgekit.quantize.layer_by_layer import LayerByLayer
 from edgekit.quantize.options import QuantizeOptions
 from edgekit.quantize.output_rounding import round_by_output
@@ -71,9 +71,9 @@ def _round(graph: ir.Graph, node: ir.Node, inputs: FloatArray, options: Quantize
 
 def _correct(graph: ir.Graph, node: ir.Node, raw: FloatArray, mean: FloatArray) -> FloatArray:
     """Move the mean output back by the bias; returns the outputs as they are then."""
-    shift = mean - raw.mean(axis=(0, *range(2, raw.ndim)), dtype=np.float64).astype(np.float32)
+    shift = mean - channel_mean(raw)
     _set(graph, node, 2, _array(node, 2) + shift)
-    shifted: FloatArray = raw + shift.reshape([1, -1] + [1] * (raw.ndim - 2))
+    shifted: FloatArray = raw + by_channel(shift, raw)
     return shifted
 
 

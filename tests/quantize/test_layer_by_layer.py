@@ -8,14 +8,13 @@ import pytest
 from edgekit.graph.run import GraphRunner
 from edgekit.quantize.layer_by_layer import LayerByLayer
 from edgekit.quantize.plan import make_plan
-from graphs import NETWORKS, GraphBuilder
+from graphs import NETWORKS
+from small_pictures import network, pictures
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_layers_give_what_the_graph_gives_and_let_go_of_what_is_read(name: str) -> None:
-    builder = GraphBuilder([1, 3, 24, 24])
-    model = builder.model(NETWORKS[name](builder))
-    images = np.random.default_rng(0).standard_normal((11, 3, 24, 24)).astype(np.float32)
+    model, images = network(name), pictures(11)[:, 0]
     plan = make_plan(model)
     expected = GraphRunner(model, [layer.raw for layer in plan.layers]).run(images)
     walk, most = LayerByLayer(model, plan, images), 0
