@@ -87,7 +87,7 @@ def map_channels(
     inputs = [one for one in inputs if len(one.sources) == len(ours)]
     wanted, found = (ours, theirs) if weights is None else (one.reshape(len(one), -1) for one in weights)
     sources = inputs[0].sources if inputs else _sources(_is_silent(ours), wanted, found)
-    handed_on = np.ones(len(ours), np.float32) if weights is not None else _handed_on(inputs, len(ours))
+    handed_on = _handed_on(inputs if weights is None else (), len(ours))
     scales = handed_on * _factors(wanted, found * handed_on[:, None])
     scales = scales[sources][:, None].astype(np.float32)
     shifts = np.zeros_like(scales)
@@ -109,8 +109,7 @@ def _factors(expected: FloatArray, actual: FloatArray) -> FloatArray:
     energy = np.square(actual).sum(1)
     factors: FloatArray = (expected * actual).sum(1) / np.where(energy > 0, energy, 1)
     is_believed = _explains(expected, actual, actual * (factors[:, None] - 1))[:, 0]
-    own = np.square(expected).sum(1)
-    is_heard = (own > _SILENT * own.mean()) & (factors > 1 / _MOST) & (factors < _MOST)
+    is_heard = ~_is_silent(expected) & (factors > 1 / _MOST) & (factors < _MOST)
     return np.where(is_believed & is_heard, factors, np.float32(1))
 
 

@@ -184,25 +184,22 @@ class _Comparison:
     def _map(self, layer: FileLayer, other: FileLayer, ours: FloatArray, theirs: FloatArray) -> ChannelMap:
         """By the layer's weights, and by what it reads where every channel is for itself."""
         is_depthwise = other.window is not None and other.window.group == len(theirs) > 1
-        inputs = []
-        if layer.weight is None or is_depthwise:
-            by_test = {pair.match.test: pair.channels for pair in self._pairs.values()}
-            inputs = [by_test[i] for i in other.inputs if i in by_test]
+        read = other.inputs if layer.weight is None or is_depthwise else ()
+        inputs = [found for found in map(self._made_by, read) if found is not None]
         return map_channels(ours, theirs, self._weights(layer, other), inputs)
 
     def _weights(self, layer: FileLayer, other: FileLayer) -> tuple[FloatArray, FloatArray] | None:
         """Those of the reference and of the file for the same inputs, where they are comparable."""
         if layer.weight is None or other.weight is None or self._reads_pixels(other):
             return None
-        return layer.weight, for_reference_inputs(layer.weight, other, self._before(other))
+        return layer.weight, for_reference_inputs(layer.weight, other, self._made_by(other.inputs[0]))
 
     def _reads_pixels(self, layer: FileLayer) -> bool:
         return layer.inputs[0] == NETWORK_INPUT and self._actual.input.normalization == "embedded"
 
-    def _before(self, layer: FileLayer) -> ChannelMap | None:
-        """What the channels are that a layer of the file reads."""
-        found = (pair.channels for pair in self._pairs.values() if pair.match.test == layer.inputs[0])
-        return next(found, None)
+    def _made_by(self, index: int) -> ChannelMap | None:
+        """What the channels are that a layer of the file makes, by its index."""
+        return next((pair.channels for pair in self._pairs.values() if pair.match.test == index), None)
 
     def _open_products(self, expected: Mapping[str, FloatArray]) -> Products:
         """Of the weighted layers that were matched, but for those fed with pixels of another range."""
@@ -212,7 +209,7 @@ class _Comparison:
                 continue
             if self._reads_pixels(pair.actual):
                 continue
-            before = self._before(pair.actual)
+            before = self._made_by(pair.actual.inputs[0])
             weight = weights_like(pair.expected.weight, pair.actual, before, pair.channels)
             weighted.append(WeightPair(index, pair.expected, weight))
         return Products(weighted, self._inputs(expected))
