@@ -20,6 +20,7 @@ __all__ = [
     "NumClasses",
     "Resolution",
     "Results",
+    "Weights",
     "Width",
     "input_shapes",
 ]
@@ -50,6 +51,14 @@ Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON ob
 Results: TypeAlias = Annotated[
     Path | None,
     typer.Option("-o", "--out", metavar="FILE", help="Add what was found to a results file, for reports."),
+]
+Weights: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--weights",
+        metavar="imagenet|random|FILE|hf://OWNER/REPO",
+        help="auto: those of an installed package if the model has one, else random.",
+    ),
 ]
 Width: TypeAlias = Annotated[
     float | None, typer.Option("--width", metavar="FACTOR", help=f"{_SCALE}channels times FACTOR.")

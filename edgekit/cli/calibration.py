@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgekit.cli import console
-from edgekit.cli.arguments import Depth, Json, Model, NumClasses, Resolution, Width
+from edgekit.cli.arguments import Depth, Json, Model, NumClasses, Resolution, Weights, Width
 from edgekit.cli.console import Column
 from edgekit.cli.progress import watch
 from edgekit.errors import InputError
@@ -122,12 +122,7 @@ def _curve(
     counts: Annotated[
         str, typer.Option("--counts", metavar="N,N,...", help="Numbers of images to try.")
     ] = "1,4,16,64,250",
-    weights: Annotated[
-        str,
-        typer.Option(
-            "--weights", metavar="imagenet|random|FILE|hf://OWNER/REPO", help="As for `edgekit export`."
-        ),
-    ] = "auto",
+    weights: Weights = "auto",
     width: Width = None,
     depth: Depth = None,
     resolution: Resolution = None,

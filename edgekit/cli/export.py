@@ -17,6 +17,7 @@ from edgekit.cli.arguments import (
     Model,
     NumClasses,
     Resolution,
+    Weights,
     Width,
     input_shapes,
 )
@@ -69,14 +70,7 @@ def _export(
     num_classes: NumClasses = None,
     in_channels: InChannels = None,
     inputs: Input = None,
-    weights: Annotated[
-        str,
-        typer.Option(
-            "--weights",
-            metavar="imagenet|random|FILE|hf://OWNER/REPO",
-            help="auto: those of an installed package if the model has one, else random.",
-        ),
-    ] = _DEFAULTS.weights,
+    weights: Weights = _DEFAULTS.weights,
     calibration: Annotated[
         str | None,
         typer.Option(

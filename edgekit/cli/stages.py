@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from edgekit.cli import console
-from edgekit.cli.arguments import Depth, Json, Model, NumClasses, Resolution, Width
+from edgekit.cli.arguments import Depth, Json, Model, NumClasses, Resolution, Weights, Width
 from edgekit.cli.console import Column
 from edgekit.cli.progress import watch
 from edgekit.options import ExportOptions, ScaleChange
@@ -33,12 +33,7 @@ def _stages(
     depth: Depth = None,
     resolution: Resolution = None,
     num_classes: NumClasses = None,
-    weights: Annotated[
-        str,
-        typer.Option(
-            "--weights", metavar="imagenet|random|FILE|hf://OWNER/REPO", help="As for `edgekit export`."
-        ),
-    ] = "auto",
+    weights: Weights = "auto",
     calibration: Annotated[
         str | None,
         typer.Option(
