@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -116,11 +116,9 @@ def _download(uri: HfUri, progress: Progress | None) -> HubFile:
     with _errors_mapped(uri):
         path = Path(hf_hub_download(uri.id, file, revision=uri.revision, tqdm_class=bar))
         found = _hub_file(uri, file, path)
-        try:  # of the same commit, and in the cache it is known when there is none
-            beside = PurePosixPath(file).with_name(FILE_NAME).as_posix()
-            hf_hub_download(uri.id, beside, revision=_commit(path, file), tqdm_class=bar)
-        except RemoteEntryNotFoundError:
-            pass
+        # Of the same commit; where there is none, the cache keeps that in mind.
+        with suppress(RemoteEntryNotFoundError):
+            hf_hub_download(uri.id, _description_of(file), revision=_commit(path, file), tqdm_class=bar)
     return found
 
 
@@ -154,13 +152,16 @@ def _cached(uri: HfUri) -> HubFile | None:
         path = try_to_load_from_cache(uri.id, file, revision=uri.revision)
         if not isinstance(path, str):
             continue
-        beside = PurePosixPath(file).with_name(FILE_NAME).as_posix()
-        is_told = try_to_load_from_cache(uri.id, beside, revision=uri.revision) is not None
+        is_told = try_to_load_from_cache(uri.id, _description_of(file), revision=uri.revision) is not None
         unknown = (
             f"the hub's cache holds {file} of {uri.id} without its {FILE_NAME}: preprocessing is assumed"
         )
         return _hub_file(uri, file, Path(path), () if is_told else (unknown,))
     return None
+
+
+def _description_of(file: str) -> str:
+    return PurePosixPath(file).with_name(FILE_NAME).as_posix()
 
 
 def _hub_file(uri: HfUri, file: str, path: Path, warnings: tuple[str, ...] = ()) -> HubFile:

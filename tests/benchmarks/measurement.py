@@ -233,10 +233,9 @@ def _cuts(_files: list[Path]) -> Found:
         board.know(proxy.port)
         while counts["cuts"] < CUTS:
             with tempfile.TemporaryDirectory() as folder:
-                first = counts[
-                    "records"
-                ]  # files that are on the board already are not sent, and hardly ever cut
-                counts += _cut_sweep(Path(folder), first, board.name(proxy.port), proxy, generator)
+                # New files each time: those that are on the board already are not sent, and hardly ever cut.
+                device, first = board.name(proxy.port), counts["records"]
+                counts += _cut_sweep(Path(folder), first, device, proxy, generator)
             report.note(f"{counts['cuts']} cuts, {counts['records']} records")
         proxy.close()
     return [], [

@@ -10,7 +10,6 @@ from edgekit.graph.values import array_of, required, shape_of
 
 __all__ = ["remove_identities"]
 
-
 _VIEWS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Cast", "CastLike")
 
 
