@@ -120,6 +120,12 @@ REFUSED: dict[str, tuple[int, str, str]] = {
         " a = ArgMax<axis=1>(e) y = Cast<to=3>(a) }",
         "Cast",
     ),
+    "computed bias": (
+        13,
+        f"(float[1,3,16,16] x) => (float y) {{ {_CONV} e = ReduceMean<axes=[0,2,3], keepdims=0>(c)"
+        " y = Conv(x, w, e) }",
+        "the bias must be a constant",
+    ),
     "computed weight": (
         18,
         f"({_NCHW}) => (float y) {{ g = GlobalAveragePool(x) v = Mul(w, g) y = Conv(x, v) }}",

@@ -58,12 +58,17 @@ def _complete_conv(node: ir.Node) -> bool:
         node,
         {"kernel_shape": list(weight[2:]), "group": group, **_windows(node, rank)},
     )
-    if len(node.inputs) > 2 and node.inputs[2] is not None:
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    if bias is not None:
+        if bias.const_value is None:
+            raise UnsupportedError(
+                f"node {node.name!r} ({node.op_type}): the bias must be a constant",
+                hint="add what is computed behind the node, by an Add",
+            )
         return modified
     channels = weight[0] if node.op_type == "Conv" else weight[1] * group
-    bias = constant_before(node, "bias", np.zeros(channels, np.float32))
     node.resize_inputs(3)
-    node.replace_input_with(2, bias)
+    node.replace_input_with(2, constant_before(node, "bias", np.zeros(channels, np.float32)))
     return True
 
 
