@@ -6,7 +6,7 @@ file or the node. Files of opset 9 and later are brought to the canonical opset.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import onnx
@@ -40,6 +40,11 @@ _QUANTIZED = frozenset(
     }
     | {"QuantizeLinear"}
 )
+_PACKED = {  # several numbers in a byte
+    number: name
+    for name, number in onnx.TensorProto.DataType.items()
+    if name in ("UINT4", "INT4", "FLOAT4E2M1", "UINT2", "INT2")
+}
 _OPTIONAL_OUTPUTS = frozenset({"Dropout", "LayerNormalization", "MaxPool"})
 _MAGIC = {
     b"PK\x03\x04": ("a zip archive", "torch checkpoints are weights (--weights FILE), not a model"),
@@ -124,6 +129,12 @@ def _require_supported(graph: onnx.GraphProto) -> None:
             f"{len(graph.sparse_initializer)} weights are stored sparse, which is not supported",
             hint="export the model with dense weights",
         )
+    for tensor in _tensors(graph):
+        if tensor.data_type in _PACKED:
+            raise UnsupportedError(
+                f"constant {tensor.name!r} is stored as {_PACKED[tensor.data_type]}, which is not supported",
+                hint="give the float32 model it was made from",
+            )
     for node in graph.node:
         if not all(isinstance(name, str) for name in (node.name, node.op_type, *node.input, *node.output)):
             raise ModelFileError("the names of a node are not text: the file is damaged", hint=_AGAIN)
@@ -148,6 +159,13 @@ def _require_supported(graph: onnx.GraphProto) -> None:
             raise UnsupportedError(
                 f"{where}: the model is already quantized", hint="give the float32 model it was made from"
             )
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
 
 
 def _is_text(data: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 Files are loaded, brought into canonical form and lowered to TFLite in a child process. Whatever is not a
 typed error about the file counts: another exception, a GraphError, which is a defect of a pass, a crash of
-native code, a file that takes a minute, and memory that grows. Such files are kept.
+native code, a file that takes a minute, and one that takes 2 GB. Such files are kept.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main() -> int:
     for outcome, count in outcomes.most_common():
         console.print_line(f"{outcome:60} {count}")
     console.print_line(f"{sum(outcomes.values())} files, {bad} findings, peak memory {peak_mb} MB")
-    return int(bool(bad) or peak_mb > _MOST_MB)
+    return int(bool(bad))
 
 
 def _run(folder: Path, seed: int, seconds: float) -> str:
@@ -89,7 +89,7 @@ def _work(folder: Path, seed: int, seconds: float) -> None:
 
     logging.disable(logging.CRITICAL)
     outcomes: Counter[str] = Counter()
-    end, saved = time.monotonic() + seconds, 0.0
+    end, saved, most_mb = time.monotonic() + seconds, 0.0, _MOST_MB
     for index, data in enumerate(mutations(seed)):
         if time.monotonic() > end:
             break
@@ -103,6 +103,10 @@ def _work(folder: Path, seed: int, seconds: float) -> None:
         except Exception as exc:
             place = traceback.extract_tb(exc.__traceback__)[-1]
             outcomes[f"!{type(exc).__name__} in {Path(place.filename).name}:{place.lineno}"] += 1
+            (folder / f"finding-{index}.onnx").write_bytes(data)
+        if _peak_mb() > most_mb:
+            most_mb = _peak_mb()  # of the process: only a file that takes more still counts as another
+            outcomes["!memory"] += 1
             (folder / f"finding-{index}.onnx").write_bytes(data)
         if time.monotonic() - saved > 1:
             saved = time.monotonic()

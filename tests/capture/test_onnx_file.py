@@ -203,6 +203,15 @@ def test_what_has_no_canonical_form_is_named(
         load_onnx(save(body, **constants))
 
 
+def test_a_constant_of_packed_numbers_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    """A few bytes may claim to be billions of numbers, which onnx makes room for."""
+    proto = parsed("(float[1,4] x) => (float[1,4] y) { y = Add(x, k) }", k=np.ones(4, np.float32))
+    constant = proto.graph.initializer[0]
+    constant.data_type, constant.dims[0] = onnx.TensorProto.INT4, 2**31 - 1
+    with pytest.raises(UnsupportedError, match="constant 'k' is stored as INT4"):
+        load_onnx(save_model(tmp_path / "model.onnx", proto))
+
+
 def test_foreign_domains_are_named(tmp_path: Path) -> None:
     proto = onnx.parser.parse_model(
         '<ir_version: 8, opset_import: ["": 18, "com.microsoft": 1]> '
