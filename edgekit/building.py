@@ -22,7 +22,7 @@ from edgekit.source import ModuleFunction, OnnxFile
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Built", "build_graph"]
+__all__ = ["Built", "build_graph", "build_network"]
 
 Progress = Callable[[str, int, int], None]
 
@@ -58,7 +58,7 @@ def build_graph(model: str, options: ExportOptions, progress: Progress | None = 
     """
     parsed = source.parse(model, options.scale)
     if isinstance(parsed, Network):
-        return _build_network(parsed, options, progress)
+        return build_network(parsed, options, progress)
     if options.weights not in _NAMED:
         raise InputError(
             f"{model} has weights of its own, and {options.weights} was given",
@@ -69,7 +69,8 @@ def build_graph(model: str, options: ExportOptions, progress: Progress | None = 
     return _call_function(parsed)
 
 
-def _build_network(network: Network, options: ExportOptions, progress: Progress | None) -> Built:
+def build_network(network: Network, options: ExportOptions, progress: Progress | None = None) -> Built:
+    """The same for a network at its own scale, whatever ``options`` say of that."""
     start = time.perf_counter()
     from edgekit.models import weights
 

@@ -1,7 +1,8 @@
 """``edgekit targets fit host``: this machine's speed, measured on a spread of networks, as a target's file.
 
 The networks differ in family, width and resolution, so that every kind of layer occurs at many sizes, and
-their layers are timed too, by the runtime's own profiler. What is fitted predicts networks that were not
+their layers are timed too, by the runtime's own profiler; so are probes, which mix the layers of all families
+at random (:mod:`edgekit.search.probes`). What is fitted predicts networks that were not
 measured, and says how far it errs on those: single ones, and families of which it saw none.
 """
 
@@ -24,13 +25,17 @@ from edgekit.models.cost import cost
 from edgekit.models.network import Network
 from edgekit.options import Precision
 from edgekit.profilers import layers_of, profile_file
-from edgekit.search.layer_fit import fit_layers
+from edgekit.search.layer_fit import Probed, fit_layers
+from edgekit.search.probes import probes
 from edgekit.target import Target, resolve
 from edgekit.trial import make_trial, make_yardstick
 
-__all__ = ["SPREAD", "fit_machine"]
+__all__ = ["PROBES", "SPREAD", "fit_machine"]
 
 Progress = Callable[[str, int, int], None]
+
+PROBES = 32
+"""How many probes are measured beside the networks."""
 
 _PROFILE_RUNS = 50
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
@@ -75,20 +80,17 @@ def fit_machine(
     models: list[LatencyModel] = []
     for precision in precisions:
         target.precision(precision)
-        rows, layers_ms = _measured(networks, target, precision, num_threads, progress)
-        models.append(
-            fit_layers(
-                LatencyModel(
-                    precision=precision,
-                    num_threads=num_threads,
-                    runtime=target.runs_on,
-                    source=source,
-                    detail="layers",
-                    rows=rows,
-                ),
-                layers_ms,
-            )
+        measured = _measured([*networks, *probes(PROBES)], target, precision, num_threads, progress)
+        rows, probed = measured[: len(networks)], measured[len(networks) :]
+        model = LatencyModel(
+            precision=precision,
+            num_threads=num_threads,
+            runtime=target.runs_on,
+            source=source,
+            detail="layers",
+            rows=tuple(map(_row, rows)),
         )
+        models.append(fit_layers(model, [one.layers_ms for one in rows], probed))
     return msgspec.structs.replace(target, latency=_merged(target.latency, models))
 
 
@@ -98,8 +100,8 @@ def _measured(
     precision: Precision,
     num_threads: int,
     progress: Progress | None,
-) -> tuple[tuple[LatencyRow, ...], tuple[dict[str, float], ...]]:
-    """The networks' rows, and for each the milliseconds of its layers, which sum to the row's."""
+) -> list[Probed]:
+    """Milliseconds of each network, and of its layers where a profiler tells."""
     found: list[Paired] = []
     shares: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -113,23 +115,28 @@ def _measured(
                 shares.append(_shares(path, network, num_threads))
     if progress:
         progress(f"measure {precision}", len(networks), len(networks))
-    rows = tuple(
-        LatencyRow(
-            model=network.name,
-            width=network.scale.width,
-            resolution=network.scale.resolution,
-            latency_ms=round(yardstick.corrected_ms(one), 5),
-        )
-        for network, one in zip(networks, found, strict=True)
-    )
-    return rows, tuple(
-        {layer: share * row.latency_ms for layer, share in some.items()}
-        for row, some in zip(rows, shares, strict=True)
+    times_ms = [round(yardstick.corrected_ms(one), 5) for one in found]
+    return [
+        Probed(network, ms, {layer: share * ms for layer, share in some.items()})
+        for network, ms, some in zip(networks, times_ms, shares, strict=True)
+    ]
+
+
+def _row(measured: Probed) -> LatencyRow:
+    network = measured.network
+    return LatencyRow(
+        model=network.name,
+        width=network.scale.width,
+        resolution=network.scale.resolution,
+        latency_ms=measured.latency_ms,
     )
 
 
 def _shares(path: Path, network: Network, num_threads: int) -> dict[str, float]:
-    """Each layer's part of the time, from 0 to 1; empty where the runtime has no profiler."""
+    """Each layer's part of the time, from 0 to 1; empty where the runtime has no profiler.
+
+    They need not sum to 1: some operators belong to no layer by name.
+    """
     try:
         found = profile_file(path, num_threads, _PROFILE_RUNS)
     except UnsupportedError:
@@ -140,7 +147,7 @@ def _shares(path: Path, network: Network, num_threads: int) -> dict[str, float]:
     for one, layer in zip(found.operators, layers, strict=True):
         if layer:
             sums[layer] = sums.get(layer, 0.0) + one.ms
-    total_ms = sum(sums.values())
+    total_ms = sum(one.ms for one in found.operators)
     return {layer: ms / total_ms for layer, ms in sums.items()} if total_ms else {}
 
 

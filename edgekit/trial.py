@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.building import build_graph
+from edgekit.building import build_graph, build_network
 from edgekit.emit import EmitOptions, emit
 from edgekit.graph.values import shape_of
 from edgekit.models import zoo
@@ -34,10 +34,10 @@ def make_trial(
     :func:`edgekit.building.build_graph` raises.
     """
     if isinstance(model, Network):
-        scale = ScaleChange(**vars(model.scale))
-        model = model.name
-    weights = "random" if model in zoo.names() else "auto"
-    built = build_graph(model, ExportOptions(weights=weights, scale=scale))
+        built = build_network(model, ExportOptions(weights="random"))
+    else:
+        weights = "random" if model in zoo.names() else "auto"
+        built = build_graph(model, ExportOptions(weights=weights, scale=scale))
     graph, name = built.graph, built.model.name
     if precision in INTEGER:
         shape = shape_of(graph.graph.inputs[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from edgekit.errors import UnsupportedError
+from edgekit.errors import InputError, UnsupportedError
 from edgekit.latency_model import LatencyModel
 from edgekit.models import zoo
 from edgekit.models.network import Network
@@ -48,8 +48,16 @@ def predict(network: Network, model: LatencyModel) -> Latency:
 
 
 def prices_of(model: LatencyModel) -> Prices:
-    """The fitted prices in the order of the kinds of work."""
+    """The fitted prices in the order of the kinds of work.
+
+    Raises InputError for a model of other kinds, which another version of edgekit fitted.
+    """
     kinds = LAYER_KINDS if model.detail == "layers" else KINDS
+    if missing := [kind for kind in kinds if kind not in model.nanoseconds]:
+        raise InputError(
+            f"the latency model of {model.title} has no price for {missing[0]!r}: another version fitted it",
+            hint="run `edgekit targets fit host` again",
+        )
     return tuple(model.nanoseconds[kind] for kind in kinds)
 
 

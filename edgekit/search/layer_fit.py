@@ -2,6 +2,7 @@
 
 A network's time is one number for its many layers. Where a profiler told how it divides among them, every
 layer is an equation of its own: then a kind's price is known from layers, not from how networks differ.
+Probes (:mod:`edgekit.search.probes`) add layers that no family measured has.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from edgekit.latency_model import LatencyModel, LatencyRow
 from edgekit.models.cost import cost
 from edgekit.models.deployed import steps_of
 from edgekit.models.network import Network
-from edgekit.search.layer_work import LAYER_KINDS, step_forms
+from edgekit.search.layer_work import LAYER_KINDS, WEIGHTS_BEYOND, step_forms, weights_beyond
 from edgekit.search.nonnegative import solve
 from edgekit.search.residuals import Residual, errors_of, network_of
-from edgekit.search.work import layer_work
+from edgekit.search.work import layer_work, weights_of
 
-__all__ = ["fit_layers", "work_of_layers"]
+__all__ = ["Probed", "fit_layers", "work_of_layers"]
 
 _RIDGE = 1e-4
 _NETWORK_WEIGHT = 3.0
@@ -32,80 +33,109 @@ Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Probed:
+    """A network, milliseconds of its inference, and of those of its layers that a profiler names."""
+
+    network: Network
+    latency_ms: float
+    layers_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class _Sample:
-    """One row and all that is known of it: ``design`` (equations, kinds) times the prices is ``values``.
+    """All that is known of a network: ``design`` (equations, kinds) times the prices is ``values``.
 
     The first equation is of the whole network, ``amounts`` is its work. Equations are weighted.
     """
 
-    row: LatencyRow
     amounts: Array
     design: Array
     values: Array
 
 
-def fit_layers(model: LatencyModel, layers_ms: Sequence[Mapping[str, float]] = ()) -> LatencyModel:
-    """``model`` with a price for each kind of layer, from its own rows alone, and errors of rows left out.
+def fit_layers(
+    model: LatencyModel, layers_ms: Sequence[Mapping[str, float]] = (), probed: Sequence[Probed] = ()
+) -> LatencyModel:
+    """``model`` with a price for each kind of layer, from what was measured, and errors of rows left out.
 
-    ``layers_ms`` are for each row the milliseconds of its layers by their names, which sum to the row's.
-    Left out are single rows, and whole families.
+    ``layers_ms`` are for each row the milliseconds of those of its layers that a profiler names. Left out are
+    single rows, and whole families; ``probed`` belong to none.
     """
     networks = [network_of(row) for row in model.rows]
     told = layers_ms or [{}] * len(networks)
     samples = [
-        _sample(row, layer_work(network), network, layers)
+        _sample(layer_work(network), network, row.latency_ms, layers)
         for row, network, layers in zip(model.rows, networks, told, strict=True)
     ]
+    more = [_sample(layer_work(one.network), one.network, one.latency_ms, one.layers_ms) for one in probed]
     macs = [
-        _sample(row, [float(cost(network).macs)], network, {})
+        _sample([float(cost(network).macs)], network, row.latency_ms, {})
         for row, network in zip(model.rows, networks, strict=True)
     ]
     each, families = range(len(networks)), [network.family for network in networks]
-    prices = _solve(samples)
+    prices = _solve(samples + more)
     return msgspec.structs.replace(
         model,
         nanoseconds={kind: float(f"{1e6 * one:.6g}") for kind, one in zip(LAYER_KINDS, prices, strict=True)},
-        leave_one_out=errors_of(_left_out(samples, each), _left_out(macs, each)),
-        held_out_families=errors_of(_left_out(samples, families), _left_out(macs, families)),
+        leave_one_out=errors_of(
+            _left_out(model.rows, samples, each, more), _left_out(model.rows, macs, each)
+        ),
+        held_out_families=errors_of(
+            _left_out(model.rows, samples, families, more), _left_out(model.rows, macs, families)
+        ),
     )
 
 
 def work_of_layers(network: Network) -> dict[str, tuple[float, ...]]:
-    """How much of each of ``LAYER_KINDS`` every layer takes, by its name; all together are the network's."""
+    """How much of each of ``LAYER_KINDS`` every layer takes, by its name; all together are the network's.
+
+    A layer's share of the weights beyond a count is its share of all weights.
+    """
     names = iter(cost(network).layers())
+    whole = max(weights_of(network), 1.0)
+    beyond = dict(zip(WEIGHTS_BEYOND, weights_beyond(whole), strict=True))
     found: dict[str, tuple[float, ...]] = {}
     for run in network.runs:
         areas = run.site.areas
         for _ in range(run.repeat):
             for step in steps_of(run.site.structure):
-                forms = step_forms(step)
-                found[next(names).name] = tuple(
-                    float(sum(factor * areas[extent] for extent, factor in forms.get(kind, {}).items()))
-                    for kind in LAYER_KINDS
-                )
+                amounts = {kind: _amount(factors, areas) for kind, factors in step_forms(step).items()}
+                share = step.weights * areas[step.weights_extent] / whole
+                amounts |= {kind: share * weights for kind, weights in beyond.items()}
+                found[next(names).name] = tuple(amounts.get(kind, 0.0) for kind in LAYER_KINDS)
     return found
 
 
+def _amount(factors: Mapping[int, int], areas: Sequence[int]) -> float:
+    return float(sum(factor * areas[extent] for extent, factor in factors.items()))
+
+
 def _sample(
-    row: LatencyRow, amounts: Sequence[float], network: Network, layers_ms: Mapping[str, float]
+    amounts: Sequence[float], network: Network, latency_ms: float, layers_ms: Mapping[str, float]
 ) -> _Sample:
     """The network counts by its relative error, a layer by its error's share of the network."""
     work = work_of_layers(network) if layers_ms else {}
     design = np.array([amounts, *(work[layer] for layer in layers_ms)], dtype=np.float64)
-    times_ms = np.array([row.latency_ms, *layers_ms.values()])
-    weights = 1 / np.sqrt(np.maximum(times_ms, _LEAST_MS) * row.latency_ms)
+    times_ms = np.array([latency_ms, *layers_ms.values()])
+    weights = 1 / np.sqrt(np.maximum(times_ms, _LEAST_MS) * latency_ms)
     weights[0] *= _NETWORK_WEIGHT
-    return _Sample(row, design[0], weights[:, None] * design, weights * times_ms)
+    return _Sample(design[0], weights[:, None] * design, weights * times_ms)
 
 
-def _left_out(samples: Sequence[_Sample], groups: Sequence[Hashable]) -> list[Residual]:
-    """Every row predicted by a fit to the rows of all other groups."""
+def _left_out(
+    rows: Sequence[LatencyRow],
+    samples: Sequence[_Sample],
+    groups: Sequence[Hashable],
+    more: Sequence[_Sample] = (),
+) -> list[Residual]:
+    """Every row predicted by a fit to ``more`` and to the rows of all other groups."""
     found: list[Residual] = []
     for group in dict.fromkeys(groups):
-        prices = _solve([sample for sample, other in zip(samples, groups, strict=True) if other != group])
+        others = [sample for sample, other in zip(samples, groups, strict=True) if other != group]
+        prices = _solve([*others, *more])
         found += [
-            Residual(sample.row, float(sample.amounts @ prices))
-            for sample, other in zip(samples, groups, strict=True)
+            Residual(row, float(sample.amounts @ prices))
+            for row, sample, other in zip(rows, samples, groups, strict=True)
             if other == group
         ]
     return found

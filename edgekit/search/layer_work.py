@@ -2,8 +2,10 @@
 
 Published tables have a dozen rows for a device, which settle the few kinds of :mod:`edgekit.search.work`.
 Where a profiler times every layer there are thousands, and each kind of kernel gets prices of its own: for
-multiply-adds, for what it writes and for what it reads. Kernels work on channels in packs, so a pack that
-is not full costs as much as a full one.
+multiply-adds, for what it writes and for what it reads. Kernels work on packs of channels and on tiles of
+matrices, so one that is not full costs as much as a full one; how large they are differs between processors,
+so small and large ones both have a price. Weights that a cache does not keep until the next image come from
+memory: those of a network beyond some count have prices of their own, whatever its caches hold.
 """
 
 from __future__ import annotations
@@ -16,48 +18,92 @@ from edgekit.models.deployed import Step, steps_of
 from edgekit.models.layers import POINT_EXTENT
 from edgekit.models.network import Structure
 
-__all__ = ["LAYER_KINDS", "layer_forms", "step_forms"]
+__all__ = ["LAYER_KINDS", "WEIGHTS_BEYOND", "layer_forms", "step_forms", "weight_forms", "weights_beyond"]
+
+WEIGHTS_BEYOND = {
+    f"weight_beyond_{count}": float(count) for count in (500_000, 1_000_000, 2_000_000, 4_000_000)
+}
+"""Kinds of what a network has of weights beyond a count, with that count."""
 
 LAYER_KINDS = (
     "pointwise_mac",
+    "pointwise_tile",
+    "pointwise_tap",
     "pointwise_output",
     "pointwise_input",
+    "pointwise_pixel",
     "convolution_mac",
+    "convolution_tile",
+    "convolution_tap",
     "convolution_output",
     "convolution_input",
+    "convolution_pixel",
+    "convolution_column",
     "depthwise_mac",
     "depthwise_output",
+    "depthwise_input",
     "grouped_mac",
     "grouped_output",
     "linear_weight",
     "weight",
     "gate_element",
-    "elementwise_element",
-    "pooled_element",
+    "hard_gate_element",
+    "arithmetic_element",
+    "copied_element",
+    "shuffled_element",
+    "mean_element",
+    "maximum_element",
+    "average_element",
     "operator",
+    *WEIGHTS_BEYOND,
 )
 """What a network is charged for. ``pointwise`` are 1×1 convolutions, ``convolution`` other full ones,
-``grouped`` those of several groups that are not depthwise; ``linear_weight`` is each weight of a fully
-connected layer, ``weight`` each of a convolution; ``gate`` are sigmoid and its kin; ``pooled_element`` is
-each that a pool reads, as often as windows overlap."""
+``grouped`` those of several groups that are not depthwise. ``mac`` fills packs of 16 channels, ``tile``
+blocks of 64 by 64 of them, ``tap`` packs of 64, for each place of the window; ``column`` is each number that
+a window of a convolution gathers.
+``linear_weight`` is each weight of a fully connected layer, ``weight`` each of a convolution. ``gate`` are
+sigmoid and its kin, ``hard_gate`` what is made of clamps; an element of ``maximum`` and ``average`` is each
+that a pool reads, as often as windows overlap, of ``mean`` each that a global one reads."""
 
 _OUTPUT_PACK = 16
 _INPUT_PACK = 4
-_GATES = ("Sigmoid", "HardSwish", "HardSigmoid", "Tanh", "LRN")
-_POOLS = ("MaxPool", "AveragePool", "GlobalAveragePool")
+_TILE = 64
+_ELEMENTS = {
+    **dict.fromkeys(("Sigmoid", "Tanh", "LRN"), "gate"),
+    **dict.fromkeys(("HardSwish", "HardSigmoid"), "hard_gate"),
+    **dict.fromkeys(("Concat", "Slice", "Pad"), "copied"),
+    "Transpose": "shuffled",
+    "GlobalAveragePool": "mean",
+    "MaxPool": "maximum",
+    "AveragePool": "average",
+}
 
 Forms = dict[str, Counter[int]]
 
 
 @lru_cache(maxsize=1 << 15)
 def layer_forms(structure: Structure) -> tuple[tuple[float, ...], ...]:
-    """For each kind, its factor of each extent's area in a block."""
+    """For each kind, its factor of each extent's area in a block; a block alone has no weights beyond."""
     extents = len(structure.windows) + 2
     sums: Forms = {kind: Counter() for kind in LAYER_KINDS}
     for step in steps_of(structure):
         for kind, factors in step_forms(step).items():
             sums[kind].update(factors)
     return tuple(tuple(float(sums[kind][extent]) for extent in range(extents)) for kind in LAYER_KINDS)
+
+
+@lru_cache(maxsize=1 << 15)
+def weight_forms(structure: Structure) -> tuple[float, ...]:
+    """The factor of each extent's area in a block's count of weights."""
+    counted: Counter[int] = Counter()
+    for step in steps_of(structure):
+        counted[step.weights_extent] += step.weights
+    return tuple(float(counted[extent]) for extent in range(len(structure.windows) + 2))
+
+
+def weights_beyond(weights: float) -> tuple[float, ...]:
+    """For each of ``WEIGHTS_BEYOND``, how many of a network's weights are."""
+    return tuple(max(weights - count, 0.0) for count in WEIGHTS_BEYOND.values())
 
 
 def step_forms(step: Step) -> Forms:
@@ -73,14 +119,16 @@ def _conv(step: Step) -> Forms:
     kind = _kind_of(source.channels, step.products, area)
     outputs = _packed(step.out.channels, _OUTPUT_PACK)
     products = step.products if kind == "depthwise" else _packed(step.products, _INPUT_PACK)
-    forms = {
-        f"{kind}_mac": Counter({step.out.extent: outputs * products}),
-        f"{kind}_output": Counter({step.out.extent: outputs}),
-        "weight": Counter({POINT_EXTENT: step.weights}),
-    }
+    amounts = {"mac": outputs * products, "output": outputs}
     if kind in ("pointwise", "convolution"):
+        taps = _packed(step.out.channels, _TILE) * area
+        amounts |= {"tile": taps * _packed(source.channels, _TILE), "tap": taps, "pixel": 1}
+    if kind == "convolution":
+        amounts["column"] = step.products
+    forms = {f"{kind}_{name}": Counter({step.out.extent: amount}) for name, amount in amounts.items()}
+    if kind != "grouped":
         forms[f"{kind}_input"] = Counter({source.extent: source.channels})
-    return forms
+    return forms | {"weight": Counter({POINT_EXTENT: step.weights})}
 
 
 def _kind_of(channels: int, products: int, area: int) -> str:
@@ -93,22 +141,21 @@ def _gemm(step: Step) -> Forms:
     return {"linear_weight": Counter({step.weights_extent: step.weights})}
 
 
-def _gate(step: Step) -> Forms:
-    return {"gate_element": Counter({step.out.extent: step.out.channels})}
-
-
-def _pool(step: Step) -> Forms:
+def _read(step: Step) -> Forms:
+    """What it reads once, or, under a window that slides, as often as one holds it."""
+    kind = f"{_ELEMENTS[step.op]}_element"
     if step.window is None:
-        return {"pooled_element": Counter({step.inputs[0].extent: step.inputs[0].channels})}
+        return {kind: Counter({step.inputs[0].extent: step.inputs[0].channels})}
     area = step.window.kernel[0] * step.window.kernel[1]
-    return {"pooled_element": Counter({step.out.extent: step.out.channels * area})}
+    return {kind: Counter({step.out.extent: step.out.channels * area})}
 
 
 def _elementwise(step: Step) -> Forms:
+    """What it reads and writes."""
     moved: Counter[int] = Counter()
     for tensor in (step.out, *step.inputs):
         moved[tensor.extent] += tensor.channels
-    return {"elementwise_element": moved}
+    return {f"{_ELEMENTS.get(step.op, 'arithmetic')}_element": moved}
 
 
 def _packed(channels: int, pack: int) -> int:
@@ -118,6 +165,5 @@ def _packed(channels: int, pack: int) -> int:
 _FORMS: dict[str, Callable[[Step], Forms]] = {
     "Conv": _conv,
     "Gemm": _gemm,
-    **dict.fromkeys(_GATES, _gate),
-    **dict.fromkeys(_POOLS, _pool),
+    **{op: _read for op, kind in _ELEMENTS.items() if kind not in ("copied", "shuffled")},
 }

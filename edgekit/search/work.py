@@ -35,9 +35,15 @@ from edgekit.models.layers import (
 )
 from edgekit.models.network import Network, Structure
 from edgekit.options import Precision
-from edgekit.search.layer_work import LAYER_KINDS, layer_forms
+from edgekit.search.layer_work import (
+    LAYER_KINDS,
+    WEIGHTS_BEYOND,
+    layer_forms,
+    weight_forms,
+    weights_beyond,
+)
 
-__all__ = ["KINDS", "Prices", "latency_ms", "layer_work", "work"]
+__all__ = ["KINDS", "Prices", "latency_ms", "layer_work", "weights_of", "work"]
 
 KINDS = (
     "mac",
@@ -89,7 +95,16 @@ def work(network: Network, precision: Precision) -> tuple[float, ...]:
 
 def layer_work(network: Network) -> tuple[float, ...]:
     """How much of each of :data:`~edgekit.search.layer_work.LAYER_KINDS` one image takes."""
-    return _totals(network, layer_forms)
+    amounts = _totals(network, layer_forms)
+    return (*amounts[: -len(WEIGHTS_BEYOND)], *weights_beyond(weights_of(network)))
+
+
+def weights_of(network: Network) -> float:
+    """How many weights its deployed layers read for one image."""
+    weights = 0.0
+    for _, count, site in network.runs:
+        weights += count * sum(map(mul, weight_forms(site.structure), site.areas))
+    return weights
 
 
 def _totals(
@@ -106,14 +121,19 @@ def latency_ms(network: Network, precision: Precision, prices: Prices) -> float:
     nanoseconds = 0.0
     for _, count, site in network.runs:
         nanoseconds += count * sum(map(mul, _priced(site.structure, precision, prices), site.areas))
+    if _is_detailed(prices) and any(beyond := prices[-len(WEIGHTS_BEYOND) :]):
+        nanoseconds += sum(map(mul, beyond, weights_beyond(weights_of(network))))
     return nanoseconds * 1e-6
+
+
+def _is_detailed(prices: Prices) -> bool:
+    return len(prices) == len(LAYER_KINDS)
 
 
 @lru_cache(maxsize=1 << 15)
 def _priced(structure: Structure, precision: Precision, prices: Prices) -> tuple[float, ...]:
     """Nanoseconds of a block for each unit of its extents' areas."""
-    is_detailed = len(prices) == len(LAYER_KINDS)
-    forms = layer_forms(structure) if is_detailed else _forms(structure, precision)
+    forms = layer_forms(structure) if _is_detailed(prices) else _forms(structure, precision)
     return tuple(sum(map(mul, column, prices)) for column in zip(*forms, strict=True))
 
 

@@ -47,6 +47,7 @@ PAIRS = 12
 CUTS = 50
 JOBS = 4
 CUT_AFTER_BYTES = (500, 60_000)
+MOST_CONNECTIONS = 100  # of one sweep
 CORE = "1"
 COLUMNS = (
     Column("what"),
@@ -259,7 +260,8 @@ def _cut_sweep(
     )
     is_through = False
     while not is_through:
-        proxy.cuts = [generator.randrange(*CUT_AFTER_BYTES)]
+        # For every connection: one that is never cut would serve all that follows.
+        proxy.cuts = [generator.randrange(*CUT_AFTER_BYTES) for _ in range(MOST_CONNECTIONS)]
         failures = sweep(path, results).failures
         is_through = not failures
         counts["cuts"] += bool(failures)

@@ -7,6 +7,7 @@ import random
 import msgspec
 import pytest
 
+from edgekit.errors import InputError
 from edgekit.latency_model import LatencyModel, LatencyRow
 from edgekit.machine_fit import SPREAD
 from edgekit.models import zoo
@@ -14,8 +15,9 @@ from edgekit.models.cost import cost
 from edgekit.models.deployed import steps_of
 from edgekit.models.network import Network
 from edgekit.search.latency import predict, prices_of
-from edgekit.search.layer_fit import fit_layers, work_of_layers
+from edgekit.search.layer_fit import Probed, fit_layers, work_of_layers
 from edgekit.search.layer_work import LAYER_KINDS, layer_forms, step_forms
+from edgekit.search.probes import probes
 from edgekit.search.work import KINDS, latency_ms, layer_work
 
 SCALES = [(model, width, resolution) for model, scales in SPREAD for width, resolution in scales]
@@ -38,6 +40,15 @@ def model_of(noise: float = 0.0) -> LatencyModel:
     return LatencyModel(
         precision="int8", num_threads=1, runtime="litert", source="made up", detail="layers", rows=rows
     )
+
+
+def made(network: Network, prices: dict[str, float]) -> tuple[float, dict[str, float]]:
+    """Milliseconds of a network and of its layers on a machine of these prices."""
+    layers = {
+        layer: 1e-6 * sum(prices[kind] * amount for kind, amount in zip(LAYER_KINDS, amounts, strict=True))
+        for layer, amounts in work_of_layers(network).items()
+    }
+    return sum(layers.values()), layers
 
 
 def test_a_machine_that_follows_the_law_is_predicted() -> None:
@@ -91,16 +102,62 @@ def test_the_work_of_the_layers_is_that_of_the_network() -> None:
         )
 
 
+def test_weights_that_no_cache_holds_are_told_from_those_that_stay() -> None:
+    """A machine whose cache holds a million weights: a price for each alone would err on small and large."""
+    prices = PRICES | {"weight_beyond_1000000": 2.0}
+    times = [made(network, prices) for network in NETWORKS]
+    rows = tuple(
+        msgspec.structs.replace(row, latency_ms=ms)
+        for row, (ms, _) in zip(model_of().rows, times, strict=True)
+    )
+    fitted = fit_layers(msgspec.structs.replace(model_of(), rows=rows), [layers for _, layers in times])
+    assert fitted.leave_one_out is not None
+    assert fitted.leave_one_out.maximum < 3
+    for network, (ms, _) in zip(NETWORKS, times, strict=True):
+        assert predict(network, fitted).latency_ms == pytest.approx(ms, rel=0.03)
+        assert latency_ms(network, "int8", tuple(prices[kind] for kind in LAYER_KINDS)) == pytest.approx(ms)
+
+
+def test_probes_tell_what_only_one_family_has() -> None:
+    """ShuffleNet alone shuffles: without it, nothing but a probe says what that takes."""
+    prices = PRICES | {"shuffled_element": 20.0}
+    times = [made(network, prices) for network in NETWORKS]
+    rows = tuple(
+        msgspec.structs.replace(row, latency_ms=ms)
+        for row, (ms, _) in zip(model_of().rows, times, strict=True)
+    )
+    model = msgspec.structs.replace(model_of(), rows=rows)
+    layers_ms = [layers for _, layers in times]
+    probed = [Probed(probe, *made(probe, prices)) for probe in probes(8)]
+    without = fit_layers(model, layers_ms).held_out_families
+    with_probes = fit_layers(model, layers_ms, probed).held_out_families
+    assert without is not None
+    assert with_probes is not None
+    assert without.maximum > 20
+    assert with_probes.maximum < 5
+
+
+def test_prices_of_another_version_are_not_taken() -> None:
+    fitted = fit_layers(model_of())
+    prices = {kind: price for kind, price in fitted.nanoseconds.items() if kind != "shuffled_element"}
+    older = msgspec.structs.replace(fitted, nanoseconds=prices)
+    with pytest.raises(InputError, match="no price for 'shuffled_element'") as caught:
+        predict(NETWORKS[0], older)
+    assert "targets fit host" in caught.value.hint
+
+
 def test_layers_tell_of_families_that_were_not_seen() -> None:
     """A machine that is quicker with large products: no price is right, and the layers find better ones."""
     rng = random.Random(1)
     layers_ms = []
     for network in NETWORKS:
-        layers = {}
-        for layer, amounts in work_of_layers(network).items():
-            ms = 1e-6 * sum(PRICES[kind] * amount for kind, amount in zip(LAYER_KINDS, amounts, strict=True))
-            layers[layer] = ms * (1 + 5e4 / (1e5 + max(amounts))) * (1 + rng.uniform(-0.05, 0.05))
-        layers_ms.append(layers)
+        work = work_of_layers(network)
+        layers_ms.append(
+            {
+                layer: ms * (1 + 5e4 / (1e5 + max(work[layer]))) * (1 + rng.uniform(-0.05, 0.05))
+                for layer, ms in made(network, PRICES)[1].items()
+            }
+        )
     rows = tuple(
         msgspec.structs.replace(row, latency_ms=sum(layers.values()))
         for row, layers in zip(model_of().rows, layers_ms, strict=True)

@@ -23,10 +23,9 @@ def is_interleaving(shape: tuple[int, ...], perm: tuple[int, ...]) -> bool:
     return rank > 2 and perm == swapped and 1 < shape[-2] <= _MOST_GROUPS
 
 
-def interleave(lowering: Lowering, source: int) -> int:
-    """``[…, groups, size]`` as ``[…, size, groups]``."""
+def interleave(lowering: Lowering, source: int, name: str) -> int:
+    """``[…, groups, size]`` as ``[…, size, groups]``, named after the layer that shuffles."""
     *outer, groups, size = lowering.program.tensors[source].shape
-    name = lowering.program.tensors[source].name
     columns = [lowering.reshaped(part, (*outer, size, 1)) for part in _parts(lowering, source, groups, size)]
     target = lowering.intermediate(f"{name}.interleaved", source, (*outer, size, groups))
     axis = len(outer) + 1

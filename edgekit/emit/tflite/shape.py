@@ -11,7 +11,7 @@ from edgekit.emit.tflite.layout import after_transpose, permutation, shape_in_fi
 from edgekit.emit.tflite.lowering import Lowering, Stored, name_of
 from edgekit.emit.tflite.views import view
 from edgekit.graph import qdq
-from edgekit.graph.values import shape_of
+from edgekit.graph.values import required, shape_of
 
 __all__ = ["lower_concat", "lower_expand", "lower_reshape", "lower_tile", "lower_transpose"]
 
@@ -46,7 +46,8 @@ def _interleaved(lowering: Lowering, node: ir.Node) -> Stored | None:
     perm = permutation(held.layout, seen.source)
     if not is_interleaving(lowering.program.tensors[held.index].shape, perm):
         return None
-    index = lowering.reshaped(interleave(lowering, held.index), shape_in_file(shape, seen.result))
+    columns = interleave(lowering, held.index, name_of(required(node, 0)))
+    index = lowering.reshaped(columns, shape_in_file(shape, seen.result))
     return Stored(index, seen.result)
 
 
