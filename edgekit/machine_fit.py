@@ -16,7 +16,7 @@ import msgspec
 
 from edgekit.devices import open_device
 from edgekit.errors import InputError, UnsupportedError
-from edgekit.latency_model import LatencyModel, LatencyRow
+from edgekit.latency_model import LatencyModel
 from edgekit.measure.record import utc_now
 from edgekit.measure.runner_harness import check
 from edgekit.measure.yardstick import Paired, Yardstick
@@ -25,7 +25,7 @@ from edgekit.models.cost import cost
 from edgekit.models.network import Network
 from edgekit.options import Precision
 from edgekit.profilers import layers_of, profile_file
-from edgekit.search.layer_fit import Probed, fit_layers
+from edgekit.search.layer_fit import Timed, fit_layers
 from edgekit.search.probes import probes
 from edgekit.target import Target, resolve
 from edgekit.trial import make_trial, make_yardstick
@@ -88,7 +88,7 @@ def fit_machine(
             runtime=target.runs_on,
             source=source,
             detail="layers",
-            rows=tuple(map(_row, rows)),
+            rows=tuple(one.row for one in rows),
         )
         models.append(fit_layers(model, [one.layers_ms for one in rows], probed))
     return msgspec.structs.replace(target, latency=_merged(target.latency, models))
@@ -100,7 +100,7 @@ def _measured(
     precision: Precision,
     num_threads: int,
     progress: Progress | None,
-) -> list[Probed]:
+) -> list[Timed]:
     """Milliseconds of each network, and of its layers where a profiler tells."""
     found: list[Paired] = []
     shares: list[dict[str, float]] = []
@@ -117,19 +117,9 @@ def _measured(
         progress(f"measure {precision}", len(networks), len(networks))
     times_ms = [round(yardstick.corrected_ms(one), 5) for one in found]
     return [
-        Probed(network, ms, {layer: share * ms for layer, share in some.items()})
+        Timed(network, ms, {layer: share * ms for layer, share in some.items()})
         for network, ms, some in zip(networks, times_ms, shares, strict=True)
     ]
-
-
-def _row(measured: Probed) -> LatencyRow:
-    network = measured.network
-    return LatencyRow(
-        model=network.name,
-        width=network.scale.width,
-        resolution=network.scale.resolution,
-        latency_ms=measured.latency_ms,
-    )
 
 
 def _shares(path: Path, network: Network, num_threads: int) -> dict[str, float]:

@@ -23,7 +23,7 @@ from edgekit.search.nonnegative import solve
 from edgekit.search.residuals import Residual, errors_of, network_of
 from edgekit.search.work import layer_work, weights_of
 
-__all__ = ["Probed", "fit_layers", "work_of_layers"]
+__all__ = ["Timed", "fit_layers", "work_of_layers"]
 
 _RIDGE = 1e-4
 _NETWORK_WEIGHT = 3.0
@@ -33,12 +33,23 @@ Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Probed:
+class Timed:
     """A network, milliseconds of its inference, and of those of its layers that a profiler names."""
 
     network: Network
     latency_ms: float
     layers_ms: Mapping[str, float]
+
+    @property
+    def row(self) -> LatencyRow:
+        """What a latency model keeps of it."""
+        scale = self.network.scale
+        return LatencyRow(
+            model=self.network.name,
+            width=scale.width,
+            resolution=scale.resolution,
+            latency_ms=self.latency_ms,
+        )
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,7 @@ class _Sample:
 
 
 def fit_layers(
-    model: LatencyModel, layers_ms: Sequence[Mapping[str, float]] = (), probed: Sequence[Probed] = ()
+    model: LatencyModel, layers_ms: Sequence[Mapping[str, float]] = (), probed: Sequence[Timed] = ()
 ) -> LatencyModel:
     """``model`` with a price for each kind of layer, from what was measured, and errors of rows left out.
 

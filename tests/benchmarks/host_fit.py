@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import report
 from edgekit.cli.console import Column
 from edgekit.devices.runner.runtimes import RUNTIMES, Invoke
-from edgekit.latency_model import LatencyErrors, LatencyModel, LatencyRow
+from edgekit.latency_model import LatencyErrors, LatencyModel
 from edgekit.machine_fit import PROBES, SPREAD
 from edgekit.models import zoo
 from edgekit.models.cost import cost
@@ -36,7 +36,7 @@ from edgekit.profilers.litert import ProfilingSession
 from edgekit.profilers.tflite import align
 from edgekit.runtimes import tflite_file
 from edgekit.runtimes.tflite import TfliteRunner
-from edgekit.search.layer_fit import Probed, fit_layers
+from edgekit.search.layer_fit import Timed, fit_layers
 from edgekit.search.probes import probes
 from edgekit.trial import make_trial, make_yardstick
 from report import Claim
@@ -217,7 +217,7 @@ def _claims(row: Row) -> tuple[Claim, Claim]:
     )
 
 
-def _timed(visits: Sequence[Mapping[str, Any]]) -> list[Probed]:
+def _timed(visits: Sequence[Mapping[str, Any]]) -> list[Timed]:
     """One row for each file, as if the yardstick had always taken what it usually does."""
     usual_ms = statistics.median(window[0] for one in visits for window in one["windows"])
     by_file: dict[str, list[Mapping[str, Any]]] = {}
@@ -226,7 +226,7 @@ def _timed(visits: Sequence[Mapping[str, Any]]) -> list[Probed]:
     return [_timed_file(file, found, usual_ms) for file, found in sorted(by_file.items())]
 
 
-def _timed_file(file: str, visits: Sequence[Mapping[str, Any]], usual_ms: float) -> Probed:
+def _timed_file(file: str, visits: Sequence[Mapping[str, Any]], usual_ms: float) -> Timed:
     name, width, resolution = file.split("/")[0].rsplit("_", 2)
     network = PROBED.get(name) or zoo.network(name, width=float(width), resolution=int(resolution))
     windows = [window for one in visits for window in one["windows"]]
@@ -238,10 +238,10 @@ def _timed_file(file: str, visits: Sequence[Mapping[str, Any]], usual_ms: float)
     for layer, one_ms in zip(layers_of(visits[0]["names"], known), times_ms, strict=True):
         if layer:
             layers[layer] = layers.get(layer, 0.0) + one_ms
-    return Probed(network, ms, layers)
+    return Timed(network, ms, layers)
 
 
-def _judged(timed: Sequence[Probed], way: Way, precision: Precision, name: str) -> Iterator[Row]:
+def _judged(timed: Sequence[Timed], way: Way, precision: Precision, name: str) -> Iterator[Row]:
     networks = [one for one in timed if one.network.name not in PROBED]
     model = LatencyModel(
         precision=precision,
@@ -249,7 +249,7 @@ def _judged(timed: Sequence[Probed], way: Way, precision: Precision, name: str) 
         runtime="litert",
         source="timed here",
         detail="layers",
-        rows=tuple(_row(one) for one in networks),
+        rows=tuple(one.row for one in networks),
     )
     fitted = fit_layers(
         model,
@@ -259,13 +259,6 @@ def _judged(timed: Sequence[Probed], way: Way, precision: Precision, name: str) 
     for left_out, errors in (("networks", fitted.leave_one_out), ("families", fitted.held_out_families)):
         assert errors is not None
         yield Row(precision, name, left_out, len(networks), errors)
-
-
-def _row(one: Probed) -> LatencyRow:
-    scale = one.network.scale
-    return LatencyRow(
-        model=one.network.name, width=scale.width, resolution=scale.resolution, latency_ms=one.latency_ms
-    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from edgekit.models.cost import cost
 from edgekit.models.deployed import steps_of
 from edgekit.models.network import Network
 from edgekit.search.latency import predict, prices_of
-from edgekit.search.layer_fit import Probed, fit_layers, work_of_layers
+from edgekit.search.layer_fit import Timed, fit_layers, work_of_layers
 from edgekit.search.layer_work import LAYER_KINDS, layer_forms, step_forms
 from edgekit.search.probes import probes
 from edgekit.search.work import KINDS, latency_ms, layer_work
@@ -128,7 +128,7 @@ def test_probes_tell_what_only_one_family_has() -> None:
     )
     model = msgspec.structs.replace(model_of(), rows=rows)
     layers_ms = [layers for _, layers in times]
-    probed = [Probed(probe, *made(probe, prices)) for probe in probes(8)]
+    probed = [Timed(probe, *made(probe, prices)) for probe in probes(8)]
     without = fit_layers(model, layers_ms).held_out_families
     with_probes = fit_layers(model, layers_ms, probed).held_out_families
     assert without is not None
