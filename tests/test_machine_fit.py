@@ -21,8 +21,8 @@ FEW = (
 class ByTheByte(Yardstick):
     """A machine that takes a nanosecond for every byte of a file, and is sometimes half as fast."""
 
-    def __init__(self, path: Path, num_threads: int = 1) -> None:
-        super().__init__(path, num_threads)
+    def __init__(self, path: Path, num_threads: int = 1, *, most_sessions: int) -> None:
+        super().__init__(path, num_threads, most_sessions=most_sessions)
         self._turns_ms = [1.0]
         self.runs = 0
 

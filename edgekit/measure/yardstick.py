@@ -18,7 +18,6 @@ from edgekit.measure.session import Protocol, measure
 __all__ = ["Paired", "Yardstick"]
 
 _SECONDS = 1.0
-_MOST_SESSIONS = 5
 _NEAR = 0.05
 _ENOUGH_TURNS = 4
 
@@ -34,11 +33,15 @@ class Paired:
 class Yardstick:
     """A small file, the yardstick, that runs in turns with every file that is timed.
 
-    ``device`` is this machine by default.
+    ``device`` is this machine by default. A file is timed in at most ``most_sessions`` of two seconds: many
+    where a single file is to be believed, few where many files together tell.
     """
 
-    def __init__(self, path: Path, num_threads: int = 1, device: Device | None = None) -> None:
+    def __init__(
+        self, path: Path, num_threads: int = 1, device: Device | None = None, most_sessions: int = 5
+    ) -> None:
         self._path = path
+        self._most_sessions = most_sessions
         self._device = device or open_device("local")
         self._protocol = Protocol(num_threads=num_threads, seconds=_SECONDS)
         self._turns_ms: list[float] = []
@@ -46,12 +49,12 @@ class Yardstick:
     def time(self, path: Path) -> Paired:
         """Time the file at ``path``: medians of at least four usual turns.
 
-        Sessions of 1 s for each of the two go on until there are as many, at most five; then the
-        most usual turns count. Raises ModelFileError for a file that cannot be loaded.
+        Sessions of 1 s for each of the two go on until there are as many, or no more are allowed; then
+        the most usual turns count. Raises ModelFileError for a file that cannot be loaded.
         """
         turns: list[Paired] = []
         usual: list[Paired] = []
-        for _ in range(_MOST_SESSIONS):
+        for _ in range(self._most_sessions):
             file, yardstick = measure(self._device, [path, self._path], self._protocol)
             pairs = zip(file.turns, yardstick.turns, strict=True)
             found = [Paired(statistics.median(one), statistics.median(other)) for one, other in pairs]
