@@ -2,8 +2,8 @@
 
 The networks differ in family, width and resolution, so that every kind of layer occurs at many sizes, and
 their layers are timed too, by the runtime's own profiler; so are probes, which mix the layers of all families
-at random (:mod:`edgekit.search.probes`). What is fitted predicts networks that were not
-measured, and says how far it errs on those: single ones, and families of which it saw none.
+at random (:mod:`edgekit.search.probes`). What is fitted predicts networks that were not measured, and says
+how far it errs on those: single ones, and families of which it saw none.
 """
 
 from __future__ import annotations

@@ -74,17 +74,14 @@ def fit_layers(
     """
     networks = [network_of(row) for row in model.rows]
     told = layers_ms or [{}] * len(networks)
-    samples = [
-        _sample(layer_work(network), network, row.latency_ms, layers)
-        for row, network, layers in zip(model.rows, networks, told, strict=True)
+    timed = [
+        Timed(network, row.latency_ms, layers)
+        for network, row, layers in zip(networks, model.rows, told, strict=True)
     ]
-    more = [_sample(layer_work(one.network), one.network, one.latency_ms, one.layers_ms) for one in probed]
-    macs = [
-        _sample([float(cost(network).macs)], network, row.latency_ms, {})
-        for row, network in zip(model.rows, networks, strict=True)
-    ]
+    samples, more = [_sample(one) for one in timed], [_sample(one) for one in probed]
+    macs = [_macs_sample(one) for one in timed]
     each, families = range(len(networks)), [network.family for network in networks]
-    prices = _solve(samples + more)
+    prices = _solve([*samples, *more])
     return msgspec.structs.replace(
         model,
         nanoseconds={kind: float(f"{1e6 * one:.6g}") for kind, one in zip(LAYER_KINDS, prices, strict=True)},
@@ -121,16 +118,23 @@ def _amount(factors: Mapping[int, int], areas: Sequence[int]) -> float:
     return float(sum(factor * areas[extent] for extent, factor in factors.items()))
 
 
-def _sample(
-    amounts: Sequence[float], network: Network, latency_ms: float, layers_ms: Mapping[str, float]
-) -> _Sample:
-    """The network counts by its relative error, a layer by its error's share of the network."""
-    work = work_of_layers(network) if layers_ms else {}
-    design = np.array([amounts, *(work[layer] for layer in layers_ms)], dtype=np.float64)
-    times_ms = np.array([latency_ms, *layers_ms.values()])
-    weights = 1 / np.sqrt(np.maximum(times_ms, _LEAST_MS) * latency_ms)
+def _sample(one: Timed) -> _Sample:
+    work = work_of_layers(one.network) if one.layers_ms else {}
+    rows = [layer_work(one.network), *(work[layer] for layer in one.layers_ms)]
+    return _weighted(rows, [one.latency_ms, *one.layers_ms.values()])
+
+
+def _macs_sample(one: Timed) -> _Sample:
+    """The network by its multiply-adds alone."""
+    return _weighted([[float(cost(one.network).macs)]], [one.latency_ms])
+
+
+def _weighted(rows: Sequence[Sequence[float]], times_ms: Sequence[float]) -> _Sample:
+    """The first row, the network, counts by its relative error, a layer by its error's share of it."""
+    design, values = np.array(rows, dtype=np.float64), np.array(times_ms)
+    weights = 1 / np.sqrt(np.maximum(values, _LEAST_MS) * values[0])
     weights[0] *= _NETWORK_WEIGHT
-    return _Sample(design[0], weights[:, None] * design, weights * times_ms)
+    return _Sample(design[0], weights[:, None] * design, weights * values)
 
 
 def _left_out(

@@ -51,6 +51,20 @@ def made(network: Network, prices: dict[str, float]) -> tuple[float, dict[str, f
     return sum(layers.values()), layers
 
 
+def model_of_machine(prices: dict[str, float]) -> tuple[LatencyModel, list[dict[str, float]]]:
+    """What is measured there, and the layers' milliseconds."""
+    times = [made(network, prices) for network in NETWORKS]
+    return model_with([ms for ms, _ in times]), [layers for _, layers in times]
+
+
+def model_with(times_ms: list[float]) -> LatencyModel:
+    model = model_of()
+    rows = zip(model.rows, times_ms, strict=True)
+    return msgspec.structs.replace(
+        model, rows=tuple(msgspec.structs.replace(row, latency_ms=ms) for row, ms in rows)
+    )
+
+
 def test_a_machine_that_follows_the_law_is_predicted() -> None:
     fitted = fit_layers(model_of())
     assert fitted.leave_one_out is not None
@@ -105,29 +119,20 @@ def test_the_work_of_the_layers_is_that_of_the_network() -> None:
 def test_weights_that_no_cache_holds_are_told_from_those_that_stay() -> None:
     """A machine whose cache holds a million weights: a price for each alone would err on small and large."""
     prices = PRICES | {"weight_beyond_1000000": 2.0}
-    times = [made(network, prices) for network in NETWORKS]
-    rows = tuple(
-        msgspec.structs.replace(row, latency_ms=ms)
-        for row, (ms, _) in zip(model_of().rows, times, strict=True)
-    )
-    fitted = fit_layers(msgspec.structs.replace(model_of(), rows=rows), [layers for _, layers in times])
+    model, layers_ms = model_of_machine(prices)
+    fitted = fit_layers(model, layers_ms)
     assert fitted.leave_one_out is not None
     assert fitted.leave_one_out.maximum < 3
-    for network, (ms, _) in zip(NETWORKS, times, strict=True):
-        assert predict(network, fitted).latency_ms == pytest.approx(ms, rel=0.03)
-        assert latency_ms(network, "int8", tuple(prices[kind] for kind in LAYER_KINDS)) == pytest.approx(ms)
+    for network, row in zip(NETWORKS, model.rows, strict=True):
+        truth = latency_ms(network, "int8", tuple(prices[kind] for kind in LAYER_KINDS))
+        assert predict(network, fitted).latency_ms == pytest.approx(row.latency_ms, rel=0.03)
+        assert truth == pytest.approx(row.latency_ms)
 
 
 def test_probes_tell_what_only_one_family_has() -> None:
     """ShuffleNet alone shuffles: without it, nothing but a probe says what that takes."""
     prices = PRICES | {"shuffled_element": 20.0}
-    times = [made(network, prices) for network in NETWORKS]
-    rows = tuple(
-        msgspec.structs.replace(row, latency_ms=ms)
-        for row, (ms, _) in zip(model_of().rows, times, strict=True)
-    )
-    model = msgspec.structs.replace(model_of(), rows=rows)
-    layers_ms = [layers for _, layers in times]
+    model, layers_ms = model_of_machine(prices)
     probed = [Timed(probe, *made(probe, prices)) for probe in probes(8)]
     without = fit_layers(model, layers_ms).held_out_families
     with_probes = fit_layers(model, layers_ms, probed).held_out_families
@@ -158,11 +163,7 @@ def test_layers_tell_of_families_that_were_not_seen() -> None:
                 for layer, ms in made(network, PRICES)[1].items()
             }
         )
-    rows = tuple(
-        msgspec.structs.replace(row, latency_ms=sum(layers.values()))
-        for row, layers in zip(model_of().rows, layers_ms, strict=True)
-    )
-    model = msgspec.structs.replace(model_of(), rows=rows)
+    model = model_with([sum(layers.values()) for layers in layers_ms])
     with_layers, without = fit_layers(model, layers_ms).held_out_families, fit_layers(model).held_out_families
     assert with_layers is not None
     assert without is not None

@@ -37,8 +37,14 @@ _MAX_CONSTANT_ELEMENTS = 1 << 27
 
 
 def fold_constants(model: ir.Model) -> bool:
-    """Fold constants and infer types; afterwards every value has a static shape and a dtype."""
+    """Fold constants and infer types; afterwards every value has a static shape and a dtype.
+
+    Raises :class:`~edgekit.errors.UnsupportedError` for an output that turns out to be a constant.
+    """
     modified = False
+    for value in model.graph.outputs:
+        if value.const_value is not None:
+            raise _not_computed(value)
     for node in list(model.graph):
         arrays = _evaluate(node)
         if arrays is not None:
@@ -150,9 +156,16 @@ def _product(numbers: Array) -> int:
 def _replace(graph: ir.Graph, node: ir.Node, arrays: Sequence[Array]) -> None:
     for value, array in zip(node.outputs, arrays, strict=True):
         if value.is_graph_output():
-            raise UnsupportedError(f"graph output {value.name!r} does not depend on the input")
+            raise _not_computed(value)
         name, value.name = value.name, None
         constant = add_initializer(graph, name or f"{node.name}.constant", array)
         set_type(constant, array.shape, ir.DataType.from_numpy(array.dtype))
         value.replace_all_uses_with(constant)
     graph.remove(node, safe=True)
+
+
+def _not_computed(value: ir.Value) -> UnsupportedError:
+    return UnsupportedError(
+        f"graph output {value.name!r} does not depend on the input",
+        hint="remove it from the model's outputs",
+    )

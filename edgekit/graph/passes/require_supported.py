@@ -13,26 +13,14 @@ __all__ = ["require_supported"]
 def require_supported(model: ir.Model) -> bool:
     """Raise :class:`~edgekit.errors.UnsupportedError` naming the first node without a known operator.
 
-    Or the first output that is a constant, or that is given a second time.
+    Or the first output that is given a second time.
     """
     for node in model.graph:
         operator_of(node)
     outputs = list(model.graph.outputs)
     for index, value in enumerate(outputs):
-        if _is_constant(value):
-            raise UnsupportedError(
-                f"graph output {value.name!r} does not depend on the input",
-                hint="remove it from the model's outputs",
-            )
         if any(value is other for other in outputs[:index]):
             raise UnsupportedError(
                 f"graph output {value.name!r} is given twice", hint="return each output once"
             )
     return False
-
-
-def _is_constant(value: ir.Value) -> bool:
-    node = value.producer()
-    if node is not None and node.op_type == "Identity":
-        return node.inputs[0] is not None and _is_constant(node.inputs[0])
-    return value.const_value is not None
