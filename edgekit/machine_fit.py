@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -18,8 +19,8 @@ from edgekit.devices import open_device
 from edgekit.errors import InputError, UnsupportedError
 from edgekit.latency_model import LatencyModel
 from edgekit.measure.record import utc_now
+from edgekit.measure.rounds import usual_ms, visit
 from edgekit.measure.runner_harness import check
-from edgekit.measure.yardstick import Paired, Yardstick
 from edgekit.models import zoo
 from edgekit.models.cost import cost
 from edgekit.models.network import Network
@@ -30,15 +31,14 @@ from edgekit.search.probes import probes
 from edgekit.target import Target, resolve
 from edgekit.trial import make_trial, make_yardstick
 
-__all__ = ["PROBES", "SPREAD", "fit_machine"]
+__all__ = ["PROBES", "SPREAD", "fit_machine", "spread", "time_networks"]
 
 Progress = Callable[[str, int, int], None]
 
-PROBES = 32
+PROBES = 48
 """How many probes are measured beside the networks."""
 
-_PROFILE_RUNS = 50
-_SESSIONS = 1  # of each network: what one of them errs is evened out by the others
+_PROFILE_RUNS = 40
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 
 SPREAD: tuple[tuple[str, tuple[tuple[float, int], ...]], ...] = (
@@ -64,7 +64,7 @@ def fit_machine(
     num_threads: int = 1,
     progress: Progress | None = None,
 ) -> Target:
-    """The target ``name`` with latency models fitted to what this machine just did, a few minutes each.
+    """The target ``name`` with latency models fitted to what this machine just did, some minutes each.
 
     Raises InputError for a target that is not this machine, UnsupportedError for a precision that it does
     not take, MissingExtraError without torch.
@@ -73,15 +73,11 @@ def fit_machine(
     if not target.is_host:
         raise InputError(f"target {name} cannot be measured from here, only this machine can")
     source = f"measured by edgekit on {_processor()}, {utc_now()[:10]}"
-    networks = [
-        zoo.network(model, width=width, resolution=resolution)
-        for model, scales in SPREAD
-        for width, resolution in scales
-    ]
+    networks = spread()
     models: list[LatencyModel] = []
     for precision in precisions:
         target.precision(precision)
-        measured = _measured([*networks, *probes(PROBES)], target, precision, num_threads, progress)
+        measured = time_networks([*networks, *probes(PROBES)], target, precision, num_threads, progress)
         rows, probed = measured[: len(networks)], measured[len(networks) :]
         model = LatencyModel(
             precision=precision,
@@ -95,29 +91,38 @@ def fit_machine(
     return msgspec.structs.replace(target, latency=_merged(target.latency, models))
 
 
-def _measured(
+def spread() -> list[Network]:
+    """The networks of ``SPREAD``."""
+    return [
+        zoo.network(model, width=width, resolution=resolution)
+        for model, scales in SPREAD
+        for width, resolution in scales
+    ]
+
+
+def time_networks(
     networks: Sequence[Network],
     target: Target,
     precision: Precision,
-    num_threads: int,
-    progress: Progress | None,
+    num_threads: int = 1,
+    progress: Progress | None = None,
 ) -> list[Timed]:
-    """Milliseconds of each network, and of its layers where a profiler tells."""
-    found: list[Paired] = []
-    shares: list[dict[str, float]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        path = make_yardstick(target.format, precision, Path(folder))
-        yardstick = Yardstick(path, num_threads, most_sessions=_SESSIONS)
+    """Milliseconds of each network, and of its layers where a profiler tells, on this machine."""
+    tell = progress or (lambda stage, done, of: None)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        yardstick = make_yardstick(target.format, precision, folder)
+        paths: list[Path] = []
+        shares: list[dict[str, float]] = []
         for done, network in enumerate(networks):
-            if progress:
-                progress(f"measure {precision}", done, len(networks))
-            with tempfile.TemporaryDirectory() as passing:
-                path = make_trial(network, target.format, precision, Path(passing))
-                found.append(yardstick.time(path))
-                shares.append(_shares(path, network, num_threads))
-    if progress:
-        progress(f"measure {precision}", len(networks), len(networks))
-    times_ms = [round(yardstick.corrected_ms(one), 5) for one in found]
+            tell(f"profile {precision}", done, len(networks))
+            place = folder / str(done)
+            place.mkdir()
+            paths.append(make_trial(network, target.format, precision, place))
+            shares.append(_shares(paths[-1], network, num_threads))
+        tell(f"profile {precision}", len(networks), len(networks))
+        visits = visit(paths, yardstick, num_threads, progress=partial(tell, f"measure {precision}"))
+    times_ms = [round(ms, 5) for ms in usual_ms(visits)]
     return [
         Timed(network, ms, {layer: share * ms for layer, share in some.items()})
         for network, ms, some in zip(networks, times_ms, shares, strict=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from edgekit import machine_fit, target
 from edgekit.errors import InputError, UnsupportedError
-from edgekit.measure.yardstick import Paired, Yardstick
+from edgekit.measure.yardstick import Paired
+from edgekit.profilers import Profile
 from edgekit.scaling import ScaleOptions, scale
 
 FEW = (
@@ -18,25 +20,28 @@ FEW = (
 )
 
 
-class ByTheByte(Yardstick):
+def by_the_byte(
+    paths: Sequence[Path], yardstick: Path, num_threads: int, progress: Callable[[int, int], None]
+) -> list[list[Paired]]:
     """A machine that takes a nanosecond for every byte of a file, and is sometimes half as fast."""
+    progress(1, 1)
+    return [
+        [Paired(path.stat().st_size * 1e-6 * slowness, slowness) for slowness in (1.0, 2.0, 1.0)]
+        for path in paths
+    ]
 
-    def __init__(self, path: Path, num_threads: int = 1, *, most_sessions: int) -> None:
-        super().__init__(path, num_threads, most_sessions=most_sessions)
-        self._turns_ms = [1.0]
-        self.runs = 0
 
-    def time(self, path: Path) -> Paired:
-        self.runs += 1
-        slowness = 2.0 if self.runs == 2 else 1.0
-        return Paired(path.stat().st_size * 1e-6 * slowness, slowness)
+def no_profiler(path: Path, num_threads: int, num_runs: int) -> Profile:
+    raise UnsupportedError("the runtime of this machine has no profiler")
 
 
 @pytest.fixture
 def fitted(monkeypatch: pytest.MonkeyPatch) -> target.Target:
     """``host`` with the speed of such a machine."""
     monkeypatch.setattr(machine_fit, "SPREAD", FEW)
-    monkeypatch.setattr(machine_fit, "Yardstick", ByTheByte)
+    monkeypatch.setattr(machine_fit, "PROBES", 4)
+    monkeypatch.setattr(machine_fit, "visit", by_the_byte)
+    monkeypatch.setattr(machine_fit, "profile_file", no_profiler)
     return machine_fit.fit_machine("host", ["fp32"])
 
 

@@ -20,6 +20,7 @@ __all__ = ["Paired", "Yardstick"]
 _SECONDS = 1.0
 _NEAR = 0.05
 _ENOUGH_TURNS = 4
+_MOST_SESSIONS = 5
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,11 @@ class Paired:
 class Yardstick:
     """A small file, the yardstick, that runs in turns with every file that is timed.
 
-    ``device`` is this machine by default. A file is timed in at most ``most_sessions`` of two seconds: many
-    where a single file is to be believed, few where many files together tell.
+    ``device`` is this machine by default.
     """
 
-    def __init__(
-        self, path: Path, num_threads: int = 1, device: Device | None = None, most_sessions: int = 5
-    ) -> None:
+    def __init__(self, path: Path, num_threads: int = 1, device: Device | None = None) -> None:
         self._path = path
-        self._most_sessions = most_sessions
         self._device = device or open_device("local")
         self._protocol = Protocol(num_threads=num_threads, seconds=_SECONDS)
         self._turns_ms: list[float] = []
@@ -54,7 +51,7 @@ class Yardstick:
         """
         turns: list[Paired] = []
         usual: list[Paired] = []
-        for _ in range(self._most_sessions):
+        for _ in range(_MOST_SESSIONS):
             file, yardstick = measure(self._device, [path, self._path], self._protocol)
             pairs = zip(file.turns, yardstick.turns, strict=True)
             found = [Paired(statistics.median(one), statistics.median(other)) for one, other in pairs]

@@ -45,8 +45,13 @@ _KERNELS = {
     "RELU_N1_TO_1": ("Clamp",),
     "PRELU": ("PReLU",),
     "LEAKY_RELU": ("Leaky ReLU",),
+    "CONCATENATION": ("Concatenate", "Copy"),
 }
 """Operator → how the names of XNNPACK's kernels for it begin; another operator has its own name's."""
+_TABLE = "Invalid Unary Op"
+"""How XNNPACK calls what it looks up in a table: an int8 function of one number, made of one operator or of
+several that follow each other."""
+_LOOKED_UP = ("ADD", "SUB", "MUL", "LOGISTIC", "TANH", "HARD_SWISH", "RELU6")
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 _STEM = 5
 _GROUP = 10
@@ -115,6 +120,8 @@ def _matches(
 def _executes(event: Event, operator: FileOperator) -> bool:
     if not event.delegated:
         return event.kernel == operator.code
+    if event.kernel == _TABLE:
+        return operator.code in _LOOKED_UP
     if operator.code in _KERNELS:
         return event.kernel.startswith(_KERNELS[operator.code])
     return event.kernel.upper().startswith(operator.code.split("_")[0][:_STEM])

@@ -16,17 +16,15 @@ import numpy.typing as npt
 
 from edgekit.latency_model import LatencyModel, LatencyRow
 from edgekit.models.cost import cost
-from edgekit.models.deployed import steps_of
 from edgekit.models.network import Network
-from edgekit.search.layer_work import LAYER_KINDS, WEIGHTS_BEYOND, step_forms, weights_beyond
+from edgekit.search.layer_work import LAYER_KINDS, layer_amounts, network_amounts
 from edgekit.search.nonnegative import solve
 from edgekit.search.residuals import Residual, errors_of, network_of
-from edgekit.search.work import layer_work, weights_of
 
 __all__ = ["Timed", "fit_layers", "work_of_layers"]
 
 _RIDGE = 1e-4
-_NETWORK_WEIGHT = 3.0
+_NETWORK_WEIGHT = 6.0
 _LEAST_MS = 2e-3  # what a profiler tells of shorter layers is mostly its own work
 
 Array = npt.NDArray[np.float64]
@@ -95,32 +93,14 @@ def fit_layers(
 
 
 def work_of_layers(network: Network) -> dict[str, tuple[float, ...]]:
-    """How much of each of ``LAYER_KINDS`` every layer takes, by its name; all together are the network's.
-
-    A layer's share of the weights beyond a count is its share of all weights.
-    """
-    names = iter(cost(network).layers())
-    whole = max(weights_of(network), 1.0)
-    beyond = dict(zip(WEIGHTS_BEYOND, weights_beyond(whole), strict=True))
-    found: dict[str, tuple[float, ...]] = {}
-    for run in network.runs:
-        areas = run.site.areas
-        for _ in range(run.repeat):
-            for step in steps_of(run.site.structure):
-                amounts = {kind: _amount(factors, areas) for kind, factors in step_forms(step).items()}
-                share = step.weights * areas[step.weights_extent] / whole
-                amounts |= {kind: share * weights for kind, weights in beyond.items()}
-                found[next(names).name] = tuple(amounts.get(kind, 0.0) for kind in LAYER_KINDS)
-    return found
-
-
-def _amount(factors: Mapping[int, int], areas: Sequence[int]) -> float:
-    return float(sum(factor * areas[extent] for extent, factor in factors.items()))
+    """How much of each of ``LAYER_KINDS`` every layer takes, by its name; all together are the network's."""
+    names = (row.name for row in cost(network).layers())
+    return dict(zip(names, layer_amounts(network), strict=True))
 
 
 def _sample(one: Timed) -> _Sample:
     work = work_of_layers(one.network) if one.layers_ms else {}
-    rows = [layer_work(one.network), *(work[layer] for layer in one.layers_ms)]
+    rows = [network_amounts(one.network), *(work[layer] for layer in one.layers_ms)]
     return _weighted(rows, [one.latency_ms, *one.layers_ms.values()])
 
 

@@ -4,35 +4,35 @@ Published tables have a dozen rows for a device, which settle the few kinds of :
 Where a profiler times every layer there are thousands, and each kind of kernel gets prices of its own: for
 multiply-adds, for what it writes and for what it reads. Kernels work on packs of channels and on tiles of
 matrices, so one that is not full costs as much as a full one; how large they are differs between processors,
-so small and large ones both have a price. Weights that a cache does not keep until the next image come from
-memory: those of a network beyond some count have prices of their own, whatever its caches hold.
+so small and large ones both have a price. So does what a cache does not hold: weights until the next image,
+tensors until the next layer, a depthwise filter until the next pixel, each beyond several counts.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from edgekit.models.deployed import Step, steps_of
-from edgekit.models.layers import POINT_EXTENT
-from edgekit.models.network import Structure
+from edgekit.models.network import Network, Structure
 
-__all__ = ["LAYER_KINDS", "WEIGHTS_BEYOND", "layer_forms", "step_forms", "weight_forms", "weights_beyond"]
+__all__ = ["LAYER_KINDS", "beyond", "block_of", "layer_amounts", "network_amounts", "step_amounts", "unkept"]
 
-WEIGHTS_BEYOND = {
-    f"weight_beyond_{count}": float(count) for count in (500_000, 1_000_000, 2_000_000, 4_000_000)
-}
-"""Kinds of what a network has of weights beyond a count, with that count."""
+_FOOTPRINT_BEYOND = tuple(1 << power for power in range(17, 25))
+_TRAFFIC_BEYOND = (1 << 16, 1 << 18, 1 << 20)
+_FILTER_BEYOND = (4096, 6144, 8192, 16384, 32768)
 
-LAYER_KINDS = (
+_STEP_KINDS = (
     "pointwise_mac",
+    "pointwise_wide_mac",
     "pointwise_tile",
     "pointwise_tap",
     "pointwise_output",
     "pointwise_input",
     "pointwise_pixel",
     "convolution_mac",
+    "convolution_wide_mac",
     "convolution_tile",
     "convolution_tap",
     "convolution_output",
@@ -40,34 +40,51 @@ LAYER_KINDS = (
     "convolution_pixel",
     "convolution_column",
     "depthwise_mac",
+    "depthwise_wide_mac",
     "depthwise_output",
     "depthwise_input",
+    *(f"depthwise_mac_beyond_{count}" for count in _FILTER_BEYOND),
     "grouped_mac",
     "grouped_output",
     "linear_weight",
     "weight",
     "gate_element",
     "hard_gate_element",
+    "gated_element",
+    "rescaled_element",
+    "normalized_element",
     "arithmetic_element",
     "copied_element",
+    "padded_element",
     "shuffled_element",
     "mean_element",
     "maximum_element",
     "average_element",
+    *(f"convolution_traffic_beyond_{count}" for count in _TRAFFIC_BEYOND),
+    *(f"traffic_beyond_{count}" for count in _TRAFFIC_BEYOND),
     "operator",
-    *WEIGHTS_BEYOND,
+)
+LAYER_KINDS = (
+    *_STEP_KINDS,
+    *(f"weight_beyond_{count}" for count in _FOOTPRINT_BEYOND),
+    *(f"wide_mac_beyond_{count}" for count in _FOOTPRINT_BEYOND),
 )
 """What a network is charged for. ``pointwise`` are 1×1 convolutions, ``convolution`` other full ones,
-``grouped`` those of several groups that are not depthwise. ``mac`` fills packs of 16 channels, ``tile``
-blocks of 64 by 64 of them, ``tap`` packs of 64, for each place of the window; ``column`` is each number that
-a window of a convolution gathers.
-``linear_weight`` is each weight of a fully connected layer, ``weight`` each of a convolution. ``gate`` are
-sigmoid and its kin, ``hard_gate`` what is made of clamps; an element of ``maximum`` and ``average`` is each
-that a pool reads, as often as windows overlap, of ``mean`` each that a global one reads."""
+``grouped`` those of several groups that are not depthwise. ``mac`` fills packs of 16 channels, ``wide_mac``
+of 32, ``tile`` blocks of 64 by 64 of them, ``tap`` packs of 64, for each place of the window; ``column`` is
+each number that a window of a convolution gathers, ``depthwise_mac_beyond`` multiply-adds with a filter of
+more weights than that.
 
-_OUTPUT_PACK = 16
-_INPUT_PACK = 4
-_TILE = 64
+``linear_weight`` is each weight of a fully connected layer, ``weight`` each of a convolution. Of all weights,
+and of what full convolutions multiply, ``weight_beyond`` and ``wide_mac_beyond`` take the part by which the
+network's weights and outputs are beyond a count.
+
+``gate`` are sigmoid and its kin, ``hard_gate`` what is made of clamps, ``gated`` their product with what they
+gate, ``rescaled`` one with a number for each channel, ``normalized`` a batch norm behind no convolution.
+Elements of ``maximum`` and ``average`` are what a pool reads, as often as windows overlap, of ``mean`` what a
+global one reads; ``traffic_beyond`` is what a layer reads and writes beyond a count."""
+
+_PACK, _WIDE_PACK, _TILE, _INPUT_PACK = 16, 32, 64, 4
 _ELEMENTS = {
     **dict.fromkeys(("Sigmoid", "Tanh", "LRN"), "gate"),
     **dict.fromkeys(("HardSwish", "HardSigmoid"), "hard_gate"),
@@ -78,92 +95,176 @@ _ELEMENTS = {
     "AveragePool": "average",
 }
 
-Forms = dict[str, Counter[int]]
+Areas = tuple[int, ...]
+Amounts = dict[str, float]
 
 
-@lru_cache(maxsize=1 << 15)
-def layer_forms(structure: Structure) -> tuple[tuple[float, ...], ...]:
-    """For each kind, its factor of each extent's area in a block; a block alone has no weights beyond."""
-    extents = len(structure.windows) + 2
-    sums: Forms = {kind: Counter() for kind in LAYER_KINDS}
-    for step in steps_of(structure):
-        for kind, factors in step_forms(step).items():
-            sums[kind].update(factors)
-    return tuple(tuple(float(sums[kind][extent]) for extent in range(extents)) for kind in LAYER_KINDS)
+class Block(NamedTuple):
+    """A block's amounts of all kinds but what is beyond a footprint, and all it has to hold.
+
+    What may be beyond are ``weights``, and ``macs`` of full convolutions.
+    """
+
+    amounts: tuple[float, ...]
+    weights: float
+    macs: float
+    footprint: float
 
 
-@lru_cache(maxsize=1 << 15)
-def weight_forms(structure: Structure) -> tuple[float, ...]:
-    """The factor of each extent's area in a block's count of weights."""
-    counted: Counter[int] = Counter()
-    for step in steps_of(structure):
-        counted[step.weights_extent] += step.weights
-    return tuple(float(counted[extent]) for extent in range(len(structure.windows) + 2))
+@lru_cache(maxsize=1 << 16)
+def block_of(structure: Structure, areas: Areas) -> Block:
+    """The work of a block at a place where its extents have these areas."""
+    layers = [_layer(step, areas) for step in steps_of(structure)]
+    columns = zip(*(layer.amounts for layer in layers), strict=True)
+    return Block(
+        tuple(map(sum, columns)),
+        sum(layer.weights for layer in layers),
+        sum(layer.macs for layer in layers),
+        sum(layer.footprint for layer in layers),
+    )
 
 
-def weights_beyond(weights: float) -> tuple[float, ...]:
-    """For each of ``WEIGHTS_BEYOND``, how many of a network's weights are."""
-    return tuple(max(weights - count, 0.0) for count in WEIGHTS_BEYOND.values())
+def network_amounts(network: Network) -> tuple[float, ...]:
+    """How much of each of ``LAYER_KINDS`` one image takes."""
+    return tuple(map(sum, zip(*layer_amounts(network), strict=True)))
 
 
-def step_forms(step: Step) -> Forms:
-    """The same for one layer, the kinds that it has."""
-    forms = _FORMS.get(step.op, _elementwise)(step)
-    forms["operator"] = Counter({POINT_EXTENT: 1})
-    return forms
+def layer_amounts(network: Network) -> list[tuple[float, ...]]:
+    """The same of each layer, in the cost model's order; all together are the network's."""
+    layers = [
+        _layer(step, run.site.areas)
+        for run in network.runs
+        for _ in range(run.repeat)
+        for step in steps_of(run.site.structure)
+    ]
+    shares = unkept(sum(layer.footprint for layer in layers))
+    return [(*layer.amounts, *beyond(layer.weights, layer.macs, shares)) for layer in layers]
 
 
-def _conv(step: Step) -> Forms:
-    source = step.inputs[0]
+def unkept(footprint: float) -> tuple[float, ...]:
+    """For each count beyond which kinds go, what part of a footprint a cache of that size does not hold."""
+    return tuple(max(0.0, 1 - count / footprint) if footprint else 0.0 for count in _FOOTPRINT_BEYOND)
+
+
+def beyond(weights: float, macs: float, shares: Sequence[float]) -> tuple[float, ...]:
+    """The last of ``LAYER_KINDS``, of weights and multiply-adds of which these shares are not kept."""
+    return tuple(amount * share for amount in (weights, macs) for share in shares)
+
+
+def _layer(step: Step, areas: Sequence[int]) -> Block:
+    amounts = step_amounts(step, areas)
+    weights = _weights(step, areas)
+    return Block(
+        tuple(amounts.get(kind, 0.0) for kind in _STEP_KINDS),
+        weights,
+        amounts.get("pointwise_wide_mac", 0.0) + amounts.get("convolution_wide_mac", 0.0),
+        weights + step.out.channels * areas[step.out.extent],
+    )
+
+
+def step_amounts(step: Step, areas: Sequence[int]) -> Amounts:
+    """The amounts of one layer, of the kinds that it has."""
+    amounts = _AMOUNTS.get(step.op, _elementwise)(step, areas)
+    moved = sum(tensor.channels * areas[tensor.extent] for tensor in (step.out, *step.inputs))
+    traffic = "convolution_traffic" if step.op == "Conv" else "traffic"
+    more = {f"{traffic}_beyond_{count}": float(max(moved - count, 0)) for count in _TRAFFIC_BEYOND}
+    return {**amounts, **more, "operator": 1.0}
+
+
+def _weights(step: Step, areas: Sequence[int]) -> float:
+    return float(step.weights * areas[step.weights_extent])
+
+
+def _conv(step: Step, areas: Sequence[int]) -> Amounts:
+    source, pixels = step.inputs[0], areas[step.out.extent]
     area = step.window.kernel[0] * step.window.kernel[1] if step.window else 1
-    kind = _kind_of(source.channels, step.products, area)
-    outputs = _packed(step.out.channels, _OUTPUT_PACK)
-    products = step.products if kind == "depthwise" else _packed(step.products, _INPUT_PACK)
-    amounts = {"mac": outputs * products, "output": outputs}
-    if kind in ("pointwise", "convolution"):
-        taps = _packed(step.out.channels, _TILE) * area
-        amounts |= {"tile": taps * _packed(source.channels, _TILE), "tap": taps, "pixel": 1}
-    if kind == "convolution":
-        amounts["column"] = step.products
-    forms = {f"{kind}_{name}": Counter({step.out.extent: amount}) for name, amount in amounts.items()}
-    if kind != "grouped":
-        forms[f"{kind}_input"] = Counter({source.extent: source.channels})
-    return forms | {"weight": Counter({POINT_EXTENT: step.weights})}
+    amounts: Amounts = {"weight": _weights(step, areas)}
+    if step.products == source.channels * area:
+        amounts |= _full(step, pixels, area)
+    elif step.products == area == 1:
+        amounts["normalized_element"] = float(step.out.channels * pixels)
+        return amounts
+    elif step.products == area:
+        amounts |= _depthwise(step, pixels)
+    else:
+        outputs = _packed(step.out.channels, _PACK) * pixels
+        return amounts | {
+            "grouped_mac": float(outputs * _packed(step.products, _INPUT_PACK)),
+            "grouped_output": float(outputs),
+        }
+    kind = "depthwise" if step.products == area else "pointwise" if area == 1 else "convolution"
+    amounts[f"{kind}_input"] = float(source.channels * areas[source.extent])
+    return amounts
 
 
-def _kind_of(channels: int, products: int, area: int) -> str:
-    if products == channels * area:
-        return "pointwise" if area == 1 else "convolution"
-    return "depthwise" if products == area else "grouped"
+def _full(step: Step, pixels: int, area: int) -> Amounts:
+    outputs = _packed(step.out.channels, _PACK) * pixels
+    wide = _packed(step.out.channels, _WIDE_PACK if step.out.channels > _PACK else _PACK) * pixels
+    products = _packed(step.products, _INPUT_PACK)
+    taps = _packed(step.out.channels, _TILE) * area * pixels
+    amounts = {
+        "mac": outputs * products,
+        "wide_mac": wide * products,
+        "tile": taps * _packed(step.inputs[0].channels, _TILE),
+        "tap": taps,
+        "output": outputs,
+        "pixel": pixels,
+    }
+    if area > 1:
+        amounts["column"] = step.products * pixels
+    kind = "pointwise" if area == 1 else "convolution"
+    return {f"{kind}_{name}": float(amount) for name, amount in amounts.items()}
 
 
-def _gemm(step: Step) -> Forms:
-    return {"linear_weight": Counter({step.weights_extent: step.weights})}
+def _depthwise(step: Step, pixels: int) -> Amounts:
+    outputs = _packed(step.out.channels, _PACK) * pixels
+    macs = float(step.out.channels * step.products * pixels)
+    filters = step.out.channels * step.products
+    return {
+        "depthwise_mac": float(outputs * step.products),
+        "depthwise_wide_mac": float(_packed(step.out.channels, _WIDE_PACK) * pixels * step.products),
+        "depthwise_output": float(outputs),
+        **{f"depthwise_mac_beyond_{count}": macs for count in _FILTER_BEYOND if filters > count},
+    }
 
 
-def _read(step: Step) -> Forms:
+def _gemm(step: Step, areas: Sequence[int]) -> Amounts:
+    return {"linear_weight": _weights(step, areas)}
+
+
+def _read(step: Step, areas: Sequence[int]) -> Amounts:
     """What it reads once, or, under a window that slides, as often as one holds it."""
-    kind = f"{_ELEMENTS[step.op]}_element"
+    kind, source = f"{_ELEMENTS[step.op]}_element", step.inputs[0]
+    read = float(source.channels * areas[source.extent])
     if step.window is None:
-        return {kind: Counter({step.inputs[0].extent: step.inputs[0].channels})}
+        return {kind: read}
     area = step.window.kernel[0] * step.window.kernel[1]
-    return {kind: Counter({step.out.extent: step.out.channels * area})}
+    # Where no window strides, kernels pad as they read; else an operator of its own does.
+    padded = {"padded_element": read} if step.window.pad and max(step.window.stride) > 1 else {}
+    return {kind: float(step.out.channels * areas[step.out.extent] * area), **padded}
 
 
-def _elementwise(step: Step) -> Forms:
+def _product(step: Step, areas: Sequence[int]) -> Amounts:
+    kind = "gated" if len({areas[tensor.extent] for tensor in step.inputs}) == 1 else "rescaled"
+    return {f"{kind}_element": _moved(step, areas)}
+
+
+def _elementwise(step: Step, areas: Sequence[int]) -> Amounts:
+    return {f"{_ELEMENTS.get(step.op, 'arithmetic')}_element": _moved(step, areas)}
+
+
+def _moved(step: Step, areas: Sequence[int]) -> float:
     """What it reads and writes."""
-    moved: Counter[int] = Counter()
-    for tensor in (step.out, *step.inputs):
-        moved[tensor.extent] += tensor.channels
-    return {f"{_ELEMENTS.get(step.op, 'arithmetic')}_element": moved}
+    return float(sum(tensor.channels * areas[tensor.extent] for tensor in (step.out, *step.inputs)))
 
 
 def _packed(channels: int, pack: int) -> int:
     return -(-channels // pack) * pack
 
 
-_FORMS: dict[str, Callable[[Step], Forms]] = {
+_AMOUNTS: dict[str, Callable[[Step, Sequence[int]], Amounts]] = {
     "Conv": _conv,
     "Gemm": _gemm,
+    "Mul": _product,
     **{op: _read for op, kind in _ELEMENTS.items() if kind not in ("copied", "shuffled")},
 }

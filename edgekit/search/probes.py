@@ -72,8 +72,8 @@ def _probe(random: Random, name: str) -> Network:
 
 
 def _rounded(random: Random, channels: float) -> int:
-    """Mostly a multiple of eight, sometimes of four alone."""
-    divisor = random.choice((8, 8, 8, 4))
+    """A multiple of what networks take: their tables mostly end in powers of two, scaled ones in eights."""
+    divisor = random.choice((4, 8, 8, 16, 32))
     return divisor * max(1, math.floor(channels / divisor))
 
 

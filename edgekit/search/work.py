@@ -7,7 +7,7 @@ channels. All grow with width, depth and resolution; with non-negative prices so
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from operator import mul
 
@@ -35,15 +35,9 @@ from edgekit.models.layers import (
 )
 from edgekit.models.network import Network, Structure
 from edgekit.options import Precision
-from edgekit.search.layer_work import (
-    LAYER_KINDS,
-    WEIGHTS_BEYOND,
-    layer_forms,
-    weight_forms,
-    weights_beyond,
-)
+from edgekit.search.layer_work import LAYER_KINDS, beyond, block_of, unkept
 
-__all__ = ["KINDS", "Prices", "latency_ms", "layer_work", "weights_of", "work"]
+__all__ = ["KINDS", "Prices", "latency_ms", "work"]
 
 KINDS = (
     "mac",
@@ -90,50 +84,48 @@ _GATES = {"silu": 2, "sigmoid": 1, "hardswish": 1, "hardsigmoid": 1, "tanh": 1}
 
 def work(network: Network, precision: Precision) -> tuple[float, ...]:
     """How much of each of :data:`KINDS` one image takes."""
-    return _totals(network, lambda structure: _forms(structure, precision))
-
-
-def layer_work(network: Network) -> tuple[float, ...]:
-    """How much of each of :data:`~edgekit.search.layer_work.LAYER_KINDS` one image takes."""
-    amounts = _totals(network, layer_forms)
-    return (*amounts[: -len(WEIGHTS_BEYOND)], *weights_beyond(weights_of(network)))
-
-
-def weights_of(network: Network) -> float:
-    """How many weights its deployed layers read for one image."""
-    weights = 0.0
-    for _, count, site in network.runs:
-        weights += count * sum(map(mul, weight_forms(site.structure), site.areas))
-    return weights
-
-
-def _totals(
-    network: Network, forms: Callable[[Structure], tuple[tuple[float, ...], ...]]
-) -> tuple[float, ...]:
-    """For each kind the sum over the blocks, of which ``forms`` gives the factors of its extents' areas."""
-    sites = [(count, site.areas, forms(site.structure)) for _, count, site in network.runs]
+    sites = [(run.repeat, run.site.areas, _forms(run.site.structure, precision)) for run in network.runs]
     blocks = [[count * sum(map(mul, factors, areas)) for factors in form] for count, areas, form in sites]
     return tuple(map(sum, zip(*blocks, strict=True)))
 
 
 def latency_ms(network: Network, precision: Precision, prices: Prices) -> float:
     """What the work of one image costs at ``prices``, in milliseconds."""
+    if len(prices) == len(LAYER_KINDS):
+        return _latency_of_layers_ms(network, prices)
     nanoseconds = 0.0
     for _, count, site in network.runs:
         nanoseconds += count * sum(map(mul, _priced(site.structure, precision, prices), site.areas))
-    if _is_detailed(prices) and any(beyond := prices[-len(WEIGHTS_BEYOND) :]):
-        nanoseconds += sum(map(mul, beyond, weights_beyond(weights_of(network))))
     return nanoseconds * 1e-6
 
 
-def _is_detailed(prices: Prices) -> bool:
-    return len(prices) == len(LAYER_KINDS)
+def _latency_of_layers_ms(network: Network, prices: Prices) -> float:
+    nanoseconds = weights = macs = footprint = 0.0
+    for _, count, site in network.runs:
+        areas = tuple(site.areas)
+        block = block_of(site.structure, areas)
+        nanoseconds += count * _priced_block(site.structure, areas, prices)
+        weights += count * block.weights
+        macs += count * block.macs
+        footprint += count * block.footprint
+    more = beyond(weights, macs, unkept(footprint))
+    return (nanoseconds + _charge(prices[-len(more) :], more)) * 1e-6
+
+
+@lru_cache(maxsize=1 << 16)
+def _priced_block(structure: Structure, areas: tuple[int, ...], prices: Prices) -> float:
+    """Nanoseconds of a block without what is beyond the network's footprint."""
+    return _charge(prices, block_of(structure, areas).amounts)
+
+
+def _charge(prices: Sequence[float], amounts: Sequence[float]) -> float:
+    return float(sum(map(mul, prices, amounts)))
 
 
 @lru_cache(maxsize=1 << 15)
 def _priced(structure: Structure, precision: Precision, prices: Prices) -> tuple[float, ...]:
     """Nanoseconds of a block for each unit of its extents' areas."""
-    forms = layer_forms(structure) if _is_detailed(prices) else _forms(structure, precision)
+    forms = _forms(structure, precision)
     return tuple(sum(map(mul, column, prices)) for column in zip(*forms, strict=True))
 
 

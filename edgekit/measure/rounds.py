@@ -1,0 +1,105 @@
+"""Times of many files on a machine whose speed drifts, in one process: each file is visited in every round.
+
+What else runs on a machine, and on its host, slows it down for seconds. So a file is visited often and
+briefly, and a yardstick runs around each visit. How much files slow down when the yardstick does is the same
+for all of them, and estimated from all.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from edgekit.devices.runner.machine import choose_cpus
+from edgekit.devices.runner.runtimes import RUNTIMES, Invoke
+from edgekit.measure.yardstick import Paired
+
+__all__ = ["ROUNDS", "usual_ms", "visit"]
+
+ROUNDS = 12
+"""How often each file is visited by default."""
+
+_WARM_UP_RUNS = 3
+_FILE_S = 0.06
+_YARDSTICK_S = 0.012
+_LEAST_RUNS = 3
+
+
+def visit(
+    paths: Sequence[Path],
+    yardstick: Path,
+    num_threads: int = 1,
+    rounds: int = ROUNDS,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[list[Paired]]:
+    """Milliseconds of the file and of the yardstick in each visit, for each of ``paths``.
+
+    Files are loaded for each visit, in an order that changes from round to round. ``progress`` hears of
+    visits done and all. Raises what the runtime raises for a file that it refuses.
+    """
+    found: list[list[Paired]] = [[] for _ in paths]
+    order, done = list(range(len(paths))), 0
+    load = RUNTIMES[yardstick.suffix](num_threads)[2]
+    with _pinned(num_threads):
+        beside = load(str(yardstick))
+        for round_ in range(rounds):
+            Random(round_).shuffle(order)
+            for index in order:
+                found[index].append(_visited(load(str(paths[index])), beside))
+                done += 1
+                if progress:
+                    progress(done, rounds * len(paths))
+    return found
+
+
+def usual_ms(visits: Sequence[Sequence[Paired]]) -> list[float]:
+    """For each file its milliseconds while the yardstick takes what it usually does, its median.
+
+    They are the lower quartile of its visits: what disturbs a file but not the yardstick only slows it down.
+    """
+    logs = [np.log([(one.file_ms, one.yardstick_ms) for one in some]) for some in visits]
+    usual = float(np.median(np.concatenate(logs)[:, 1]))
+    apart = np.concatenate([some - np.median(some, axis=0) for some in logs])
+    slope = float(apart[:, 0] @ apart[:, 1] / max(float(apart[:, 1] @ apart[:, 1]), 1e-12))
+    return [float(np.exp(np.percentile(some[:, 0] - slope * (some[:, 1] - usual), 25))) for some in logs]
+
+
+@contextmanager
+def _pinned(num_threads: int) -> Iterator[None]:
+    """Keep this process on the fastest, idlest processors, one a thread, where the system allows it."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, choose_cpus("auto", num_threads))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _visited(file: Invoke, yardstick: Invoke) -> Paired:
+    for _ in range(_WARM_UP_RUNS):
+        file()
+    before = _samples_ms(yardstick, _YARDSTICK_S)
+    samples = _samples_ms(file, _FILE_S)
+    after = _samples_ms(yardstick, _YARDSTICK_S)
+    return Paired(statistics.median(samples), (statistics.median(before) + statistics.median(after)) / 2)
+
+
+def _samples_ms(invoke: Invoke, seconds: float) -> list[float]:
+    samples: list[float] = []
+    ends = time.perf_counter() + seconds
+    while time.perf_counter() < ends or len(samples) < _LEAST_RUNS:
+        before = time.perf_counter()
+        told_ms = invoke()
+        took_ms = 1e3 * (time.perf_counter() - before)
+        samples.append(told_ms if isinstance(told_ms, float) else took_ms)
+    return samples
