@@ -1,10 +1,12 @@
 """How far `edgekit benchmark` can be believed: repeated, beside the runtimes' own tools, and by a bad line.
 
-    .venv/bin/python tests/benchmarks/measurement.py FILE... [--only repeat|overhead|ssh|cuts]
+    .venv/bin/python tests/benchmarks/measurement.py FILE... [--only repeat|loop|overhead|ssh|cuts]
 
-``repeat`` measures the first file in ten processes, one after the other. ``overhead`` sets each file's
-figure beside that of its runtime's tool (``litert-benchmark``, ``benchmark_app``) or, for ONNX, a bare loop,
-in turns on the same core. ``ssh`` measures by a local sshd, in turns with measuring here. Neighbours are
+``repeat`` measures the first file in ten processes, one after the other. ``loop`` takes turns of hundredths
+of a second with a bare loop around the same loaded file, so that what the harness adds shows whatever the
+machine does (OpenVINO is left out: it tells each run's time itself). ``overhead`` sets each file's figure
+beside that of its runtime's tool (``litert-benchmark``, ``benchmark_app``) or, for ONNX, a bare loop, in
+turns on the same core. ``ssh`` measures by a local sshd, in turns with measuring here. Neighbours are
 compared, and what is claimed is the least that all pairs together allow, since other work on the machine only
 blurs them. ``cuts`` sweeps by a line that is cut at random points.
 """
@@ -20,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +36,8 @@ import report
 from boards import Board, CuttingProxy, make_client, serve
 from edgekit.benchmarking import benchmark
 from edgekit.cli.console import Column
+from edgekit.devices.runner import worker
+from edgekit.devices.runner.runtimes import RUNTIMES, Invoke
 from edgekit.errors import DeviceLostError
 from edgekit.measure import record
 from edgekit.measure.record import LatencyRecord
@@ -44,6 +49,7 @@ from small_models import save_onnx
 
 PROCESSES = 10
 PAIRS = 12
+LOOP_TURNS, LOOP_S, MOST_RUNS = 400, 0.03, 10_000
 CUTS = 50
 JOBS = 4
 CUT_AFTER_BYTES = (500, 60_000)
@@ -137,6 +143,36 @@ def _repeat(files: list[Path]) -> Found:
     ]
 
 
+def _loop(files: list[Path]) -> Found:
+    """Means of the harness's samples over a bare loop's time for as many runs, in turns A B B A."""
+    os.sched_setaffinity(0, {int(CORE)})
+    rows: list[Row] = []
+    claims: list[Claim] = []
+    for path in (path for path in files if path.suffix != ".xml"):
+        invoke = RUNTIMES[path.suffix](1)[2](str(path))
+        count = len(worker._take(invoke, MOST_RUNS, LOOP_S, 3)["samples_ms"])
+        ours, bare = [], []
+        for turn in range(LOOP_TURNS):
+            for is_ours in (True, False) if turn % 2 else (False, True):
+                if is_ours:
+                    ours.append(statistics.fmean(worker._take(invoke, count, 0.0, count)["samples_ms"]))
+                else:
+                    bare.append(_bare_ms(invoke, count))
+        rows.append(Row(f"harness, {path.name}", statistics.median(ours), None, min(ours), None))
+        rows.append(Row(f"bare loop, {path.name}", statistics.median(bare), None, min(bare), None))
+        over, error = _median_of([100 * (one / other - 1) for one, other in zip(ours, bare, strict=True)])
+        what = f"% that the harness adds, {path.name} ({over:+.2f} ± {2 * error:.2f})"
+        claims.append(Claim(what, abs(over) + 2 * error, "≤", 2))
+    return rows, claims
+
+
+def _bare_ms(invoke: Invoke, count: int) -> float:
+    before = time.perf_counter()
+    for _ in range(count):
+        invoke()
+    return (time.perf_counter() - before) * 1e3 / count
+
+
 def _overhead(files: list[Path]) -> Found:
     rows: list[Row] = []
     claims: list[Claim] = []
@@ -163,10 +199,15 @@ def _over(ours: list[Row], theirs: list[Row]) -> tuple[float, float]:
         100 * ((one.median_ms / other.median_ms * one.min_ms / other.min_ms) ** 0.5 - 1)
         for one, other in zip(ours, theirs, strict=True)
     ]
+    return _median_of(ratios)
+
+
+def _median_of(values: list[float]) -> tuple[float, float]:
+    """The median and its standard error."""
     # The normal's: a median of n scatters by 1.2533 sigma / sqrt(n), a quartile is 0.6745 sigma away.
-    low, _, high = statistics.quantiles(ratios, n=4)
+    low, _, high = statistics.quantiles(values, n=4)
     sigma = (high - low) / 2 / 0.6745
-    return statistics.median(ratios), 1.2533 * sigma / len(ratios) ** 0.5
+    return statistics.median(values), 1.2533 * sigma / len(values) ** 0.5
 
 
 def _summary(rows: list[Row]) -> Row:
@@ -290,6 +331,7 @@ def _row(what: str, found: LatencyRecord) -> Row:
 
 PARTS: dict[str, Callable[[list[Path]], Found]] = {
     "repeat": _repeat,
+    "loop": _loop,
     "overhead": _overhead,
     "ssh": _ssh,
     "cuts": _cuts,
