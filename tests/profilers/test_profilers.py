@@ -12,7 +12,7 @@ from edgekit.errors import ModelFileError
 from edgekit.models import zoo
 from edgekit.models.cost import cost
 from edgekit.options import Format, Precision
-from edgekit.profilers import Roofline, layer_of, measure_roofline, profile_file
+from edgekit.profilers import Roofline, layer_of, layers_of, measure_roofline, profile_file
 from edgekit.profilers.litert import Event
 from edgekit.profilers.tflite import align
 from edgekit.runtimes.tflite_file import FileOperator
@@ -50,6 +50,17 @@ def test_each_layer_that_multiplies_is_found_by_its_name(folder: Path, format_: 
     found = profile_file(made(folder, format_, "int8"), num_runs=2)
     counted = {layer_of(one.name, rows) or last: one.macs for one in found.operators if one.macs}
     assert counted == rows
+
+
+def test_what_int8_looks_up_in_a_table_is_found_by_its_layer(tmp_path: Path) -> None:
+    """XNNPACK makes one table of the three operators of a hard swish, and names none of them."""
+    network = zoo.network("mobilenet_v3_small", width=0.35, resolution=64)
+    operators = profile_file(make_trial(network, "tflite", "int8", tmp_path), 1, 3).operators
+    rows = cost(network).layers()
+    found = set(layers_of([one.name for one in operators], [row.name for row in rows]))
+    swishes = {row.name for row in rows if row.op == "HardSwish"}
+    assert len(swishes) > 10
+    assert swishes <= found
 
 
 def test_a_file_of_no_runtime(tmp_path: Path) -> None:
