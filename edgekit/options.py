@@ -25,6 +25,7 @@ __all__ = [
     "Layout",
     "Precision",
     "Preprocessing",
+    "Ranges",
     "Scale",
     "ScaleChange",
     "TensorSpec",
@@ -34,6 +35,7 @@ Format = Literal["tflite", "onnx", "openvino"]
 Precision = Literal["fp32", "fp16", "int8", "dynamic", "weight-only", "int16"]
 IoType = Literal["float32", "int8", "uint8"]
 Effort = Literal["default", "high"]
+Ranges = Literal["minmax", "percentile", "mse", "entropy", "auto"]
 ElementType = Literal["float32", "int8", "uint8", "int64"]
 Layout = Literal["NCHW", "NHWC", "NC"]
 
@@ -161,6 +163,8 @@ class ExportOptions:
     ``per_tensor_weights`` gives each tensor of weights one scale, as targets that demand it do by themselves;
     ``reduce_range`` keeps weights within ±64 for x86 processors without VNNI, which saturate otherwise.
 
+    ``ranges`` is how activation ranges are chosen from what calibration saw; ``"auto"`` tries each method on
+    some of the images and takes the one whose logits come nearest to the fp32 network's.
     ``effort`` ``"high"`` spends minutes, and torch, on int8 weights, biases and steps that are learned.
     ``skip_stages`` switches stages of the quantizer off, by the names that ``edgekit stages`` prints.
 
@@ -191,6 +195,7 @@ class ExportOptions:
     time_plan: bool = True
     per_tensor_weights: bool = False
     reduce_range: bool = False
+    ranges: Ranges = "percentile"
     effort: Effort = "default"
     skip_stages: tuple[str, ...] = ()
     force: bool = False

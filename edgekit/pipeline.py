@@ -48,7 +48,7 @@ from edgekit.quantize.plan import make_plan
 from edgekit.quantize.separate_scales import separate_scales
 from edgekit.quantize.spare import Stagger
 from edgekit.quantize.weight_rounding import round_weights
-from edgekit.results import STAGES, Artifact, ExportResult, MixedPlan, Parity
+from edgekit.results import STAGES, Artifact, ExportResult, MixedPlan, Parity, RangeChoice
 from edgekit.target import Target, resolve
 from edgekit.verification import check_same_answers, output_steps, verify_artifact
 
@@ -140,7 +140,15 @@ def export(
         ),
         plan=plan,
         sources=tuple(options.out_dir / path.name for one in deployments for path in one.sources),
+        ranges=_range_choice(quantized),
     )
+
+
+def _range_choice(quantized: QuantizationResult | None) -> RangeChoice | None:
+    if quantized is None or not quantized.report.trial_sqnr_db:
+        return None
+    scores = {str(name): decibels for name, decibels in quantized.report.trial_sqnr_db.items()}
+    return RangeChoice(quantized.report.ranges, scores)
 
 
 def _check_numbers(options: ExportOptions) -> None:
@@ -148,6 +156,11 @@ def _check_numbers(options: ExportOptions) -> None:
         raise InputError(
             f"input type {options.input_type} was asked of a network that takes pixels, expected uint8",
             hint="leave --input-type or --embed-preprocessing out",
+        )
+    if "range-choice" in options.skip_stages and options.ranges != ExportOptions.ranges:
+        raise InputError(
+            f"ranges {options.ranges} were asked for, and that their choice be skipped",
+            hint="leave --ranges or --skip-stage range-choice out",
         )
     if options.samples < 1:
         raise InputError(
@@ -216,6 +229,7 @@ def _quantize_options(options: ExportOptions, targets: Sequence[Target]) -> Quan
     chosen = QuantizeOptions(
         per_tensor_weights=per_tensor,
         reduce_range=options.reduce_range,
+        ranges=options.ranges,
         effort=options.effort,
         seed=options.seed,
     )

@@ -29,6 +29,7 @@ __all__ = [
     "Parity",
     "PlanCost",
     "Prediction",
+    "RangeChoice",
     "Totals",
 ]
 
@@ -154,12 +155,27 @@ class MixedPlan:
 
 
 @dataclass(frozen=True)
+class RangeChoice:
+    """The method that ``ranges="auto"`` took, and the logits' SQNR in dB of each on a few images."""
+
+    method: str
+    sqnr_db: Mapping[str, float]
+
+    def to_json(self) -> dict[str, JSON]:
+        return {
+            "method": self.method,
+            "sqnr_db": {name: _rounded(found, 2) for name, found in self.sqnr_db.items()},
+        }
+
+
+@dataclass(frozen=True)
 class ExportResult:
     """What one export made, how well it agrees with the fp32 network, and where the time went.
 
     ``seconds`` has the keys of :data:`STAGES`; ``warnings`` are sentences that the user has to see, such
     as that the weights are random. ``plan`` says which layers of int8 files are not int8, if any;
-    ``sources`` are C++ files that hold an artifact for a microcontroller.
+    ``sources`` are C++ files that hold an artifact for a microcontroller, ``ranges`` what was found where
+    the choice was left open.
     """
 
     model: str
@@ -169,14 +185,17 @@ class ExportResult:
     warnings: tuple[str, ...] = ()
     plan: MixedPlan | None = None
     sources: tuple[Path, ...] = ()
+    ranges: RangeChoice | None = None
 
     def to_json(self) -> dict[str, JSON]:
+        ranges: dict[str, JSON] = {} if self.ranges is None else {"ranges": self.ranges.to_json()}
         plan: dict[str, JSON] = {} if self.plan is None else {"plan": self.plan.to_json()}
         sources: dict[str, JSON] = {"sources": [path.as_posix() for path in self.sources]}
         return {
             "model": self.model,
             "artifacts": [artifact.to_json() for artifact in self.artifacts],
             "seconds": {stage: _rounded(self.seconds.get(stage, 0.0), 3) for stage in STAGES},
+            **ranges,
             **plan,
             **(sources if self.sources else {}),
         }

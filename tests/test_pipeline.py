@@ -336,6 +336,15 @@ def test_constant_images_still_quantize(model: str, tmp_path: Path, count: int, 
         assert np.isfinite(artifact.parity.max_relative_error)
 
 
+def test_ranges_are_chosen_by_the_error_they_make(model: str, photos: Path, tmp_path: Path) -> None:
+    options = replace(INT8, calibration=photos, out_dir=tmp_path)
+    found = edgekit.export(model, replace(options, ranges="auto")).ranges
+    assert found is not None
+    assert found.sqnr_db[found.method] == max(found.sqnr_db.values())
+    assert set(found.sqnr_db) == {"minmax", "percentile", "mse", "entropy"}
+    assert edgekit.export(model, options).ranges is None
+
+
 BAD_OPTIONS: dict[str, tuple[Callable[[Path], dict[str, Any]], type[EdgekitError], str]] = {
     "samples": (lambda _: {"samples": 0}, InputError, "samples is 0"),
     "seed": (lambda _: {"seed": -1}, InputError, "seed is -1"),
@@ -344,6 +353,11 @@ BAD_OPTIONS: dict[str, tuple[Callable[[Path], dict[str, Any]], type[EdgekitError
         lambda _: {"target": "all", "precision": "dynamic"},
         UnsupportedError,
         "openvino does not take",
+    ),
+    "ranges": (
+        lambda _: {"ranges": "mse", "skip_stages": ("range-choice",)},
+        InputError,
+        "ranges mse were asked for",
     ),
     "no images": (lambda folder: {"calibration": folder}, ImageError, "holds no image"),
     "input type": (lambda _: {"precision": "fp32", "input_type": "int8"}, EdgekitError, "int8"),

@@ -24,9 +24,9 @@ from edgekit.cli.arguments import (
 from edgekit.cli.console import Column
 from edgekit.cli.progress import watch
 from edgekit.errors import InputError
-from edgekit.options import Effort, ExportOptions, IoType, Precision, ScaleChange
+from edgekit.options import Effort, ExportOptions, IoType, Precision, Ranges, ScaleChange
 from edgekit.report.wording import counted
-from edgekit.results import ExportResult, MixedPlan, PlanCost
+from edgekit.results import ExportResult, MixedPlan, PlanCost, RangeChoice
 
 __all__ = ["app"]
 
@@ -134,6 +134,10 @@ def _export(
     reduce_range: Annotated[
         bool, typer.Option("--reduce-range", help="Int8 weights within ±64, for x86 processors without VNNI.")
     ] = False,
+    ranges: Annotated[
+        Ranges,
+        typer.Option("--ranges", help="How activation ranges are chosen; auto: by the error they make."),
+    ] = _DEFAULTS.ranges,
     effort: Annotated[
         Effort, typer.Option("--effort", help="high: int8 that is learned, in minutes and with torch.")
     ] = _DEFAULTS.effort,
@@ -170,6 +174,7 @@ def _export(
         time_plan=time_plan,
         per_tensor_weights=per_tensor_weights,
         reduce_range=reduce_range,
+        ranges=ranges,
         effort=effort,
         skip_stages=tuple(skip_stage or ()),
         force=force,
@@ -210,6 +215,8 @@ def _print(result: ExportResult) -> None:
             for artifact in result.artifacts
         ],
     )
+    if result.ranges is not None:
+        _print_ranges(result.ranges)
     if result.plan is not None:
         _print_plan(result.plan)
     images = max((artifact.parity.images for artifact in result.artifacts), default=0)
@@ -223,6 +230,13 @@ def _print(result: ExportResult) -> None:
         names = " and ".join(path.name for path in result.sources)
         console.print_line(f"{names} hold the same as a C++ array, with the size of its arena.")
     console.print_line(f"{result.seconds['total']:.1f} s")
+
+
+def _print_ranges(ranges: RangeChoice) -> None:
+    tried = sorted(ranges.sqnr_db.items(), key=lambda one: -one[1])
+    found = ", ".join(f"{name} {decibels:.1f} dB" for name, decibels in tried)
+    console.print_line()
+    console.print_line(f"Activation ranges by {ranges.method}; on a few calibration images: {found}.")
 
 
 def _print_plan(plan: MixedPlan) -> None:

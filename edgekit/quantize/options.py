@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from edgekit.errors import UnknownNameError
+from edgekit.options import Ranges
 from edgekit.quantize.arithmetic import REDUCED_WEIGHT_MAX, WEIGHT_MAX
-from edgekit.quantize.ranges import RangeMethod
 
 __all__ = ["CONDITIONING", "STAGES", "QuantizeOptions", "Rounding", "check_stages"]
 
@@ -61,7 +61,7 @@ class QuantizeOptions:
     :mod:`edgekit.quantize.learning`.
     """
 
-    ranges: RangeMethod | Literal["auto"] = "percentile"
+    ranges: Ranges = "percentile"
     rounding: Rounding = "compensated"
     weight_scales: Literal["largest", "error"] = "error"
     gain_correction: bool = True

@@ -17,7 +17,16 @@ from typing import NamedTuple
 from edgekit.models.deployed import Step, steps_of
 from edgekit.models.network import Network, Structure
 
-__all__ = ["LAYER_KINDS", "beyond", "block_of", "layer_amounts", "network_amounts", "step_amounts", "unkept"]
+__all__ = [
+    "LAYER_KINDS",
+    "Block",
+    "beyond",
+    "block_of",
+    "layer_amounts",
+    "network_amounts",
+    "step_amounts",
+    "unkept",
+]
 
 _FOOTPRINT_BEYOND = tuple(1 << power for power in range(17, 25))
 _TRAFFIC_BEYOND = (1 << 16, 1 << 18, 1 << 20)

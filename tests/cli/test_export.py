@@ -13,7 +13,7 @@ import pytest
 from edgekit import pipeline
 from edgekit.errors import CheckError
 from edgekit.options import IO_TYPES, PRECISIONS, ExportOptions, ScaleChange, TensorSpec
-from edgekit.results import STAGES, Artifact, Comparison, Evaluation, ExportResult, Parity
+from edgekit.results import STAGES, Artifact, Comparison, Evaluation, ExportResult, Parity, RangeChoice
 
 Run = Callable[..., Any]
 
@@ -101,6 +101,7 @@ FLAGS: dict[str, tuple[list[str], Any]] = {
     "time_plan": (["--no-time-plan"], False),
     "per_tensor_weights": (["--per-tensor-weights"], True),
     "reduce_range": (["--reduce-range"], True),
+    "ranges": (["--ranges", "auto"], "auto"),
     "force": (["--force"], True),
 }
 
@@ -183,6 +184,20 @@ def test_export_ends_with_a_table(run: Run, export: Recorder) -> None:
         "out/manifest.json says how to feed and read the files.",
         "3.1 s",
     ]
+
+
+def test_the_choice_of_ranges_is_told_where_it_was_left_open(run: Run, export: Recorder) -> None:
+    found = RangeChoice("mse", {"minmax": 20.04, "percentile": 22.0, "mse": 22.5})
+    export.answer = replace(RESULT, ranges=found)
+    line = (
+        "Activation ranges by mse; on a few calibration images: mse 22.5 dB, percentile 22.0 dB, minmax 20.0"
+    )
+    assert line in run("export", "net").out.replace("\n", " ")
+    document = json.loads(run("export", "net", "--json").out)
+    assert document["ranges"] == {
+        "method": "mse",
+        "sqnr_db": {"minmax": 20.04, "percentile": 22.0, "mse": 22.5},
+    }
 
 
 def test_warnings_go_to_stderr(run: Run, export: Recorder) -> None:
