@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from edgekit.runtimes.tflite_file import TfliteFile
+from edgekit.runtimes.tflite_file import FileOperator, TfliteFile
 
 __all__ = ["wrong_operators"]
 
@@ -22,7 +22,17 @@ def wrong_operators(file: TfliteFile) -> tuple[str, ...]:
             how = "leaves out the padding that it should count"
         elif one.code == "FULLY_CONNECTED" and math.prod(shape[1:-1]) > 1:
             how = "does not flatten the image that it reads"
+        elif one.code == "CONV_2D" and _has_odd_groups(one, file):
+            how = "has groups whose channels do not come in fours"
         else:
             continue
         found.append(f"{one.code} {file.tensors[one.outputs[0]].name} {how}")
     return tuple(found)
+
+
+def _has_odd_groups(conv: FileOperator, file: TfliteFile) -> bool:
+    """Whether each of several groups reads, or makes, channels that are no multiple of four."""
+    given = file.tensors[conv.inputs[0]].shape[-1]
+    made, *_, read = file.tensors[conv.inputs[1]].shape
+    groups = given // read
+    return groups > 1 and (read % 4 > 0 or made // groups % 4 > 0)

@@ -11,7 +11,7 @@ import pytest
 
 from edgekit.emit import EmitOptions, emit
 from edgekit.errors import UnknownNameError, UnsupportedError
-from edgekit.runtimes import accelerators, load, tflite_gpu, vulkan
+from edgekit.runtimes import accelerators, gpu_kernels, load, tflite_file, tflite_gpu, vulkan
 from edgekit.runtimes.accelerators import ACCELERATORS, find
 from edgekit.target import Accelerator
 from graphs import NETWORKS, GraphBuilder
@@ -94,3 +94,34 @@ def test_a_classifier_of_a_whole_image_answers_as_on_the_processor(tmp_path: Pat
     want = load(path).run(image).astype(np.float32)
     got = runner.run(image).astype(np.float32)
     assert np.abs(got - want).max() <= 1e-3 * np.abs(want).max()
+
+
+@pytest.mark.parametrize(
+    ("group", "channels", "filters", "is_wrong"),
+    [(1, 6, 6, False), (4, 16, 16, False), (2, 16, 8, False), (4, 8, 8, True), (4, 16, 8, True)],
+)
+def test_groups_that_the_accelerator_answers_with_zeros_are_known(
+    group: int, channels: int, filters: int, is_wrong: bool, tmp_path: Path
+) -> None:
+    path = grouped(tmp_path, group, channels, filters)
+    (found,) = gpu_kernels.wrong_operators(tflite_file.read(path)) or ("",)
+    assert ("do not come in fours" in found) == is_wrong
+
+
+@pytest.mark.usefixtures("gpu")
+def test_groups_of_four_channels_answer_as_on_the_processor(tmp_path: Path) -> None:
+    path = grouped(tmp_path, 4, 16, 16)
+    runner = tflite_gpu.load(path, precise=True)
+    image = np.random.default_rng(0).standard_normal(runner.input.shape).astype(np.float32)
+    want = load(path).run(image).astype(np.float32)
+    got = runner.run(image).astype(np.float32)
+    assert np.abs(got - want).max() <= 1e-3 * np.abs(want).max()
+
+
+def grouped(folder: Path, group: int, channels: int, filters: int) -> Path:
+    builder = GraphBuilder([1, channels, 8, 8])
+    path = folder / "grouped.tflite"
+    emit(
+        builder.model(builder.conv(builder.image, filters, group=group)), path, "tflite", EmitOptions("fp32")
+    )
+    return path
