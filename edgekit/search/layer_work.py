@@ -10,7 +10,8 @@ tensors until the next layer, a depthwise filter until the next pixel, each beyo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -123,14 +124,7 @@ class Block(NamedTuple):
 @lru_cache(maxsize=1 << 16)
 def block_of(structure: Structure, areas: Areas) -> Block:
     """The work of a block at a place where its extents have these areas."""
-    layers = [_layer(step, areas) for step in steps_of(structure)]
-    columns = zip(*(layer.amounts for layer in layers), strict=True)
-    return Block(
-        tuple(map(sum, columns)),
-        sum(layer.weights for layer in layers),
-        sum(layer.macs for layer in layers),
-        sum(layer.footprint for layer in layers),
-    )
+    return _block(steps_of(structure), areas)
 
 
 def network_amounts(network: Network) -> tuple[float, ...]:
@@ -141,7 +135,7 @@ def network_amounts(network: Network) -> tuple[float, ...]:
 def layer_amounts(network: Network) -> list[tuple[float, ...]]:
     """The same of each layer, in the cost model's order; all together are the network's."""
     layers = [
-        _layer(step, run.site.areas)
+        _block([step], run.site.areas)
         for run in network.runs
         for _ in range(run.repeat)
         for step in steps_of(run.site.structure)
@@ -160,14 +154,19 @@ def beyond(weights: float, macs: float, shares: Sequence[float]) -> tuple[float,
     return tuple(amount * share for amount in (weights, macs) for share in shares)
 
 
-def _layer(step: Step, areas: Sequence[int]) -> Block:
-    amounts = step_amounts(step, areas)
-    weights = _weights(step, areas)
+def _block(steps: Iterable[Step], areas: Sequence[int]) -> Block:
+    amounts: defaultdict[str, float] = defaultdict(float)
+    weights = outputs = 0.0
+    for step in steps:
+        for kind, amount in step_amounts(step, areas).items():
+            amounts[kind] += amount
+        weights += _weights(step, areas)
+        outputs += step.out.channels * areas[step.out.extent]
     return Block(
-        tuple(amounts.get(kind, 0.0) for kind in _STEP_KINDS),
+        tuple(amounts[kind] for kind in _STEP_KINDS),
         weights,
-        amounts.get("pointwise_wide_mac", 0.0) + amounts.get("convolution_wide_mac", 0.0),
-        weights + step.out.channels * areas[step.out.extent],
+        amounts["pointwise_wide_mac"] + amounts["convolution_wide_mac"],
+        weights + outputs,
     )
 
 
