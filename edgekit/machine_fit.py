@@ -19,7 +19,7 @@ from edgekit.devices import open_device
 from edgekit.errors import InputError, UnsupportedError
 from edgekit.latency_model import LatencyModel
 from edgekit.measure.record import utc_now
-from edgekit.measure.rounds import usual_ms, visit
+from edgekit.measure.rounds import unsteadiness, usual_ms, visit
 from edgekit.measure.runner_harness import check
 from edgekit.models import zoo
 from edgekit.models.cost import cost
@@ -39,6 +39,7 @@ PROBES = 48
 """How many probes are measured beside the networks."""
 
 _PROFILE_RUNS = 40
+_UNSTEADY = 1.15
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 
 SPREAD: tuple[tuple[str, tuple[tuple[float, int], ...]], ...] = (
@@ -77,7 +78,8 @@ def fit_machine(
     models: list[LatencyModel] = []
     for precision in precisions:
         target.precision(precision)
-        measured = time_networks([*networks, *probes(PROBES)], target, precision, num_threads, progress)
+        every = [*networks, *probes(PROBES)]
+        measured, slowness = time_networks(every, target, precision, num_threads, progress)
         rows, probed = measured[: len(networks)], measured[len(networks) :]
         model = LatencyModel(
             precision=precision,
@@ -85,6 +87,7 @@ def fit_machine(
             runtime=target.runs_on,
             source=source,
             detail="layers",
+            note=_note(slowness),
             rows=tuple(one.row for one in rows),
         )
         models.append(fit_layers(model, [one.layers_ms for one in rows], probed))
@@ -106,8 +109,11 @@ def time_networks(
     precision: Precision,
     num_threads: int = 1,
     progress: Progress | None = None,
-) -> list[Timed]:
-    """Milliseconds of each network, and of its layers where a profiler tells, on this machine."""
+) -> tuple[list[Timed], float]:
+    """Milliseconds of each network, and of its layers where a profiler tells, on this machine.
+
+    And how many times as long as in its quick moments the machine took for the same in its slow ones.
+    """
     tell = progress or (lambda stage, done, of: None)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -123,10 +129,11 @@ def time_networks(
         tell(f"profile {precision}", len(networks), len(networks))
         visits = visit(paths, yardstick, num_threads, progress=partial(tell, f"measure {precision}"))
     times_ms = [round(ms, 5) for ms in usual_ms(visits)]
-    return [
+    timed = [
         Timed(network, ms, {layer: share * ms for layer, share in some.items()})
         for network, ms, some in zip(networks, times_ms, shares, strict=True)
     ]
+    return timed, unsteadiness(visits)
 
 
 def _shares(path: Path, network: Network, num_threads: int) -> dict[str, float]:
@@ -146,6 +153,15 @@ def _shares(path: Path, network: Network, num_threads: int) -> dict[str, float]:
             sums[layer] = sums.get(layer, 0.0) + one.ms
     total_ms = sum(one.ms for one in found.operators)
     return {layer: ms / total_ms for layer, ms in sums.items()} if total_ms else {}
+
+
+def _note(slowness: float) -> str:
+    if slowness < _UNSTEADY:
+        return ""
+    return (
+        f"This machine took up to {slowness:.2f} times as long for the same work while it was measured. "
+        "Times are of its quick moments; how networks compare is surer than how long they take."
+    )
 
 
 def _merged(known: Sequence[LatencyModel], new: Sequence[LatencyModel]) -> tuple[LatencyModel, ...]:

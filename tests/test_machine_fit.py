@@ -57,6 +57,7 @@ def test_a_search_uses_what_was_measured(
     assert model.source.startswith("measured by edgekit on ")
     assert len(model.rows) == 5
     assert model.held_out_families is not None
+    assert "up to 2.00 times as long" in model.note
 
 
 def test_other_machines_cannot_be_measured() -> None:

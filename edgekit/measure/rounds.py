@@ -21,7 +21,7 @@ from edgekit.devices.runner.machine import choose_cpus
 from edgekit.devices.runner.runtimes import RUNTIMES, Invoke
 from edgekit.measure.yardstick import Paired
 
-__all__ = ["ROUNDS", "usual_ms", "visit"]
+__all__ = ["ROUNDS", "unsteadiness", "usual_ms", "visit"]
 
 ROUNDS = 12
 """How often each file is visited by default."""
@@ -60,15 +60,21 @@ def visit(
 
 
 def usual_ms(visits: Sequence[Sequence[Paired]]) -> list[float]:
-    """For each file its milliseconds while the yardstick takes what it usually does, its median.
+    """For each file its milliseconds while little disturbs the machine: in the yardstick's quicker quarter.
 
-    They are the lower quartile of its visits: what disturbs a file but not the yardstick only slows it down.
+    Of a file's visits the lower quartile counts: what disturbs it but not the yardstick only slows it down.
     """
     logs = [np.log([(one.file_ms, one.yardstick_ms) for one in some]) for some in visits]
-    usual = float(np.median(np.concatenate(logs)[:, 1]))
+    usual = float(np.percentile(np.concatenate(logs)[:, 1], 25))
     apart = np.concatenate([some - np.median(some, axis=0) for some in logs])
     slope = float(apart[:, 0] @ apart[:, 1] / max(float(apart[:, 1] @ apart[:, 1]), 1e-12))
     return [float(np.exp(np.percentile(some[:, 0] - slope * (some[:, 1] - usual), 25))) for some in logs]
+
+
+def unsteadiness(visits: Sequence[Sequence[Paired]]) -> float:
+    """How many times as long as in its quickest tenth the yardstick took in its slowest."""
+    low, high = np.percentile([one.yardstick_ms for some in visits for one in some], [10, 90])
+    return float(high / low)
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def _measure(args: argparse.Namespace) -> None:
     networks = [*spread(), *probes(PROBES)]
     target = resolve("host")[0]
     with watch() as progress:
-        found = {one: time_networks(networks, target, one, progress=progress) for one in PRECISIONS}
+        found = {one: time_networks(networks, target, one, progress=progress)[0] for one in PRECISIONS}
     kept = {one: [(row.latency_ms, row.layers_ms) for row in rows] for one, rows in found.items()}
     args.file.write_text(json.dumps(kept), encoding="utf-8")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.measure import rounds
-from edgekit.measure.rounds import usual_ms, visit
+from edgekit.measure.rounds import unsteadiness, usual_ms, visit
 from edgekit.measure.yardstick import Paired
 from small_models import save_onnx
 
@@ -39,6 +39,11 @@ def test_what_disturbs_only_the_file_does_not_count() -> None:
 
 def test_a_steady_yardstick_changes_nothing() -> None:
     assert usual_ms([[Paired(2.0, 1.0)] * 3, [Paired(5.0, 1.0)] * 3]) == pytest.approx([2.0, 5.0])
+
+
+def test_a_machine_that_changes_its_speed_is_told_from_a_steady_one() -> None:
+    assert unsteadiness(visits(1.0)) == pytest.approx(1.9)
+    assert unsteadiness([[Paired(2.0, 1.0)] * 9]) == 1
 
 
 def test_every_file_is_visited_in_every_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
