@@ -75,10 +75,10 @@ def fit_machine(
         raise InputError(f"target {name} cannot be measured from here, only this machine can")
     source = f"measured by edgekit on {_processor()}, {utc_now()[:10]}"
     networks = spread()
+    every = [*networks, *probes(PROBES)]
     models: list[LatencyModel] = []
     for precision in precisions:
         target.precision(precision)
-        every = [*networks, *probes(PROBES)]
         measured, slowness = time_networks(every, target, precision, num_threads, progress)
         rows, probed = measured[: len(networks)], measured[len(networks) :]
         model = LatencyModel(

@@ -25,6 +25,7 @@ __all__ = [
     "Layout",
     "Precision",
     "Preprocessing",
+    "RangeMethod",
     "Ranges",
     "Scale",
     "ScaleChange",
@@ -35,7 +36,8 @@ Format = Literal["tflite", "onnx", "openvino"]
 Precision = Literal["fp32", "fp16", "int8", "dynamic", "weight-only", "int16"]
 IoType = Literal["float32", "int8", "uint8"]
 Effort = Literal["default", "high"]
-Ranges = Literal["minmax", "percentile", "mse", "entropy", "auto"]
+RangeMethod = Literal["minmax", "mse", "percentile", "entropy"]
+Ranges = Literal[RangeMethod, "auto"]
 ElementType = Literal["float32", "int8", "uint8", "int64"]
 Layout = Literal["NCHW", "NHWC", "NC"]
 

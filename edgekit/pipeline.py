@@ -147,8 +147,7 @@ def export(
 def _range_choice(quantized: QuantizationResult | None) -> RangeChoice | None:
     if quantized is None or not quantized.report.trial_sqnr_db:
         return None
-    scores = {str(name): decibels for name, decibels in quantized.report.trial_sqnr_db.items()}
-    return RangeChoice(quantized.report.ranges, scores)
+    return RangeChoice(quantized.report.ranges, quantized.report.trial_sqnr_db)
 
 
 def _check_numbers(options: ExportOptions) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias, Union
 
-from edgekit.options import Format, Precision, TensorSpec
+from edgekit.options import Format, Precision, RangeMethod, TensorSpec
 from edgekit.receptive_field import ReceptiveField
 
 __all__ = [
@@ -158,8 +158,8 @@ class MixedPlan:
 class RangeChoice:
     """The method that ``ranges="auto"`` took, and the logits' SQNR in dB of each on a few images."""
 
-    method: str
-    sqnr_db: Mapping[str, float]
+    method: RangeMethod
+    sqnr_db: Mapping[RangeMethod, float]
 
     def to_json(self) -> dict[str, JSON]:
         return {

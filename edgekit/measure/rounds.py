@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -19,9 +18,10 @@ import numpy as np
 
 from edgekit.devices.runner.machine import choose_cpus
 from edgekit.devices.runner.runtimes import RUNTIMES, Invoke
+from edgekit.devices.runner.worker import take
 from edgekit.measure.yardstick import Paired
 
-__all__ = ["ROUNDS", "unsteadiness", "usual_ms", "visit"]
+__all__ = ["ROUNDS", "pinned", "unsteadiness", "usual_ms", "visit"]
 
 ROUNDS = 12
 """How often each file is visited by default."""
@@ -29,7 +29,7 @@ ROUNDS = 12
 _WARM_UP_RUNS = 3
 _FILE_S = 0.06
 _YARDSTICK_S = 0.012
-_LEAST_RUNS = 3
+_LEAST_RUNS, _MOST_RUNS = 3, 1 << 20
 
 
 def visit(
@@ -47,7 +47,7 @@ def visit(
     found: list[list[Paired]] = [[] for _ in paths]
     order, done = list(range(len(paths))), 0
     load = RUNTIMES[yardstick.suffix](num_threads)[2]
-    with _pinned(num_threads):
+    with pinned(choose_cpus("auto", num_threads)):
         beside = load(str(yardstick))
         for round_ in range(rounds):
             Random(round_).shuffle(order)
@@ -78,13 +78,13 @@ def unsteadiness(visits: Sequence[Sequence[Paired]]) -> float:
 
 
 @contextmanager
-def _pinned(num_threads: int) -> Iterator[None]:
-    """Keep this process on the fastest, idlest processors, one a thread, where the system allows it."""
+def pinned(cpus: Iterable[int]) -> Iterator[None]:
+    """Keep this process on some processors, where the system allows it."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, choose_cpus("auto", num_threads))
+    os.sched_setaffinity(0, cpus)
     try:
         yield
     finally:
@@ -94,18 +94,12 @@ def _pinned(num_threads: int) -> Iterator[None]:
 def _visited(file: Invoke, yardstick: Invoke) -> Paired:
     for _ in range(_WARM_UP_RUNS):
         file()
-    before = _samples_ms(yardstick, _YARDSTICK_S)
-    samples = _samples_ms(file, _FILE_S)
-    after = _samples_ms(yardstick, _YARDSTICK_S)
-    return Paired(statistics.median(samples), (statistics.median(before) + statistics.median(after)) / 2)
+    before = _median_ms(yardstick, _YARDSTICK_S)
+    file_ms = _median_ms(file, _FILE_S)
+    after = _median_ms(yardstick, _YARDSTICK_S)
+    return Paired(file_ms, (before + after) / 2)
 
 
-def _samples_ms(invoke: Invoke, seconds: float) -> list[float]:
-    samples: list[float] = []
-    ends = time.perf_counter() + seconds
-    while time.perf_counter() < ends or len(samples) < _LEAST_RUNS:
-        before = time.perf_counter()
-        told_ms = invoke()
-        took_ms = 1e3 * (time.perf_counter() - before)
-        samples.append(told_ms if isinstance(told_ms, float) else took_ms)
-    return samples
+def _median_ms(invoke: Invoke, seconds: float) -> float:
+    samples_ms: list[float] = take(invoke, _MOST_RUNS, seconds, _LEAST_RUNS)["samples_ms"]
+    return statistics.median(samples_ms)

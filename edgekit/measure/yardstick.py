@@ -18,9 +18,9 @@ from edgekit.measure.session import Protocol, measure
 __all__ = ["Paired", "Yardstick"]
 
 _SECONDS = 1.0
+_MOST_SESSIONS = 5
 _NEAR = 0.05
 _ENOUGH_TURNS = 4
-_MOST_SESSIONS = 5
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Yardstick:
     def time(self, path: Path) -> Paired:
         """Time the file at ``path``: medians of at least four usual turns.
 
-        Sessions of 1 s for each of the two go on until there are as many, or no more are allowed; then
-        the most usual turns count. Raises ModelFileError for a file that cannot be loaded.
+        Sessions of 1 s for each of the two go on until there are as many, at most five; then the
+        most usual turns count. Raises ModelFileError for a file that cannot be loaded.
         """
         turns: list[Paired] = []
         usual: list[Paired] = []

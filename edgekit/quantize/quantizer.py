@@ -9,12 +9,13 @@ import onnx_ir as ir
 from threadpoolctl import threadpool_limits
 
 from edgekit.graph.run import GraphRunner
+from edgekit.options import RangeMethod
 from edgekit.parity import sqnr_db
 from edgekit.quantize.arithmetic import ActivationParams, FloatArray, activation_params
 from edgekit.quantize.curves import curves_of, fit_curve
 from edgekit.quantize.observation import Observation
 from edgekit.quantize.options import QuantizeOptions
-from edgekit.quantize.ranges import METHODS, RangeMethod, choose_params
+from edgekit.quantize.ranges import METHODS, choose_params
 from edgekit.quantize.reference import run_all, run_reference
 from edgekit.quantize.rewrite import rewrite
 from edgekit.quantize.sequential import quantize_constants

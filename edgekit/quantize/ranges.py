@@ -10,17 +10,16 @@ numbers, by the Kullback-Leibler divergence.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.options import RangeMethod
 from edgekit.quantize.arithmetic import INT8_MAX, INT8_MIN, ActivationParams, activation_params
 from edgekit.quantize.observers import Observer
 
-__all__ = ["METHODS", "RangeMethod", "choose_params"]
+__all__ = ["METHODS", "choose_params"]
 
-RangeMethod = Literal["minmax", "mse", "percentile", "entropy"]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 

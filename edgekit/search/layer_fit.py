@@ -23,7 +23,7 @@ from edgekit.search.residuals import Residual, errors_of, network_of
 
 __all__ = ["Timed", "fit_layers", "work_of_layers"]
 
-_RIDGE = 1e-4
+_RIDGE = 1e-7
 _NETWORK_WEIGHT = 6.0
 _LEAST_MS = 2e-3  # what a profiler tells of shorter layers is mostly its own work
 

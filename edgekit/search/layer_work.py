@@ -173,9 +173,8 @@ def _block(steps: Iterable[Step], areas: Sequence[int]) -> Block:
 def step_amounts(step: Step, areas: Sequence[int]) -> Amounts:
     """The amounts of one layer, of the kinds that it has."""
     amounts = _AMOUNTS.get(step.op, _elementwise)(step, areas)
-    moved = sum(tensor.channels * areas[tensor.extent] for tensor in (step.out, *step.inputs))
-    traffic = "convolution_traffic" if step.op == "Conv" else "traffic"
-    more = {f"{traffic}_beyond_{count}": float(max(moved - count, 0)) for count in _TRAFFIC_BEYOND}
+    traffic, moved = "convolution_traffic" if step.op == "Conv" else "traffic", _moved(step, areas)
+    more = {f"{traffic}_beyond_{count}": max(moved - count, 0.0) for count in _TRAFFIC_BEYOND}
     return {**amounts, **more, "operator": 1.0}
 
 
@@ -184,56 +183,59 @@ def _weights(step: Step, areas: Sequence[int]) -> float:
 
 
 def _conv(step: Step, areas: Sequence[int]) -> Amounts:
-    source, pixels = step.inputs[0], areas[step.out.extent]
-    area = step.window.kernel[0] * step.window.kernel[1] if step.window else 1
-    amounts: Amounts = {"weight": _weights(step, areas)}
-    if step.products == source.channels * area:
-        amounts |= _full(step, pixels, area)
-    elif step.products == area == 1:
-        amounts["normalized_element"] = float(step.out.channels * pixels)
-        return amounts
-    elif step.products == area:
-        amounts |= _depthwise(step, pixels)
+    if step.products == step.inputs[0].channels * _taps(step):
+        amounts = _full(step, areas)
+    elif step.products > _taps(step):
+        amounts = _grouped(step, areas)
     else:
-        outputs = _packed(step.out.channels, _PACK) * pixels
-        return amounts | {
-            "grouped_mac": float(outputs * _packed(step.products, _INPUT_PACK)),
-            "grouped_output": float(outputs),
-        }
-    kind = "depthwise" if step.products == area else "pointwise" if area == 1 else "convolution"
-    amounts[f"{kind}_input"] = float(source.channels * areas[source.extent])
-    return amounts
+        amounts = _depthwise(step, areas) if _taps(step) > 1 else _normalized(step, areas)
+    return {"weight": _weights(step, areas), **amounts}
 
 
-def _full(step: Step, pixels: int, area: int) -> Amounts:
+def _full(step: Step, areas: Sequence[int]) -> Amounts:
+    pixels, products = areas[step.out.extent], _packed(step.products, _INPUT_PACK)
     outputs = _packed(step.out.channels, _PACK) * pixels
     wide = _packed(step.out.channels, _WIDE_PACK if step.out.channels > _PACK else _PACK) * pixels
-    products = _packed(step.products, _INPUT_PACK)
-    taps = _packed(step.out.channels, _TILE) * area * pixels
+    taps = _packed(step.out.channels, _TILE) * _taps(step) * pixels
     amounts = {
-        "mac": outputs * products,
-        "wide_mac": wide * products,
-        "tile": taps * _packed(step.inputs[0].channels, _TILE),
-        "tap": taps,
-        "output": outputs,
-        "pixel": pixels,
+        "mac": float(outputs * products),
+        "wide_mac": float(wide * products),
+        "tile": float(taps * _packed(step.inputs[0].channels, _TILE)),
+        "tap": float(taps),
+        "output": float(outputs),
+        "input": _read_once(step, areas),
+        "pixel": float(pixels),
     }
-    if area > 1:
-        amounts["column"] = step.products * pixels
-    kind = "pointwise" if area == 1 else "convolution"
-    return {f"{kind}_{name}": float(amount) for name, amount in amounts.items()}
+    if _taps(step) == 1:
+        return {f"pointwise_{name}": amount for name, amount in amounts.items()}
+    amounts["column"] = float(step.products * pixels)
+    return {f"convolution_{name}": amount for name, amount in amounts.items()}
 
 
-def _depthwise(step: Step, pixels: int) -> Amounts:
-    outputs = _packed(step.out.channels, _PACK) * pixels
-    macs = float(step.out.channels * step.products * pixels)
-    filters = step.out.channels * step.products
+def _grouped(step: Step, areas: Sequence[int]) -> Amounts:
+    outputs = _packed(step.out.channels, _PACK) * areas[step.out.extent]
+    macs = outputs * _packed(step.products, _INPUT_PACK)
+    return {"grouped_mac": float(macs), "grouped_output": float(outputs)}
+
+
+def _depthwise(step: Step, areas: Sequence[int]) -> Amounts:
+    pixels, filters = areas[step.out.extent], step.out.channels * step.products
+    outputs, wide = (_packed(step.out.channels, pack) * pixels for pack in (_PACK, _WIDE_PACK))
     return {
         "depthwise_mac": float(outputs * step.products),
-        "depthwise_wide_mac": float(_packed(step.out.channels, _WIDE_PACK) * pixels * step.products),
+        "depthwise_wide_mac": float(wide * step.products),
         "depthwise_output": float(outputs),
-        **{f"depthwise_mac_beyond_{count}": macs for count in _FILTER_BEYOND if filters > count},
+        "depthwise_input": _read_once(step, areas),
+        **{
+            f"depthwise_mac_beyond_{count}": float(filters * pixels)
+            for count in _FILTER_BEYOND
+            if filters > count
+        },
     }
+
+
+def _normalized(step: Step, areas: Sequence[int]) -> Amounts:
+    return {"normalized_element": float(step.out.channels * areas[step.out.extent])}
 
 
 def _gemm(step: Step, areas: Sequence[int]) -> Amounts:
@@ -242,14 +244,12 @@ def _gemm(step: Step, areas: Sequence[int]) -> Amounts:
 
 def _read(step: Step, areas: Sequence[int]) -> Amounts:
     """What it reads once, or, under a window that slides, as often as one holds it."""
-    kind, source = f"{_ELEMENTS[step.op]}_element", step.inputs[0]
-    read = float(source.channels * areas[source.extent])
+    kind, read = f"{_ELEMENTS[step.op]}_element", _read_once(step, areas)
     if step.window is None:
         return {kind: read}
-    area = step.window.kernel[0] * step.window.kernel[1]
     # Where no window strides, kernels pad as they read; else an operator of its own does.
     padded = {"padded_element": read} if step.window.pad and max(step.window.stride) > 1 else {}
-    return {kind: float(step.out.channels * areas[step.out.extent] * area), **padded}
+    return {kind: float(step.out.channels * areas[step.out.extent] * _taps(step)), **padded}
 
 
 def _product(step: Step, areas: Sequence[int]) -> Amounts:
@@ -264,6 +264,17 @@ def _elementwise(step: Step, areas: Sequence[int]) -> Amounts:
 def _moved(step: Step, areas: Sequence[int]) -> float:
     """What it reads and writes."""
     return float(sum(tensor.channels * areas[tensor.extent] for tensor in (step.out, *step.inputs)))
+
+
+def _read_once(step: Step, areas: Sequence[int]) -> float:
+    """Numbers of its first input."""
+    source = step.inputs[0]
+    return float(source.channels * areas[source.extent])
+
+
+def _taps(step: Step) -> int:
+    """Places of its window."""
+    return step.window.kernel[0] * step.window.kernel[1] if step.window else 1
 
 
 def _packed(channels: int, pack: int) -> int:

@@ -36,11 +36,12 @@ import report
 from boards import Board, CuttingProxy, make_client, serve
 from edgekit.benchmarking import benchmark
 from edgekit.cli.console import Column
-from edgekit.devices.runner import worker
 from edgekit.devices.runner.runtimes import RUNTIMES, Invoke
+from edgekit.devices.runner.worker import take
 from edgekit.errors import DeviceLostError
 from edgekit.measure import record
 from edgekit.measure.record import LatencyRecord
+from edgekit.measure.rounds import pinned
 from edgekit.measure.session import BenchmarkOptions
 from edgekit.sweep import run
 from edgekit.sweep.run import sweep
@@ -144,26 +145,30 @@ def _repeat(files: list[Path]) -> Found:
 
 
 def _loop(files: list[Path]) -> Found:
+    with pinned({int(CORE)}):
+        found = [_in_a_loop(path) for path in files if path.suffix != ".xml"]
+    return [row for rows, _ in found for row in rows], [claim for _, claim in found]
+
+
+def _in_a_loop(path: Path) -> tuple[list[Row], Claim]:
     """Means of the harness's samples over a bare loop's time for as many runs, in turns A B B A."""
-    os.sched_setaffinity(0, {int(CORE)})
-    rows: list[Row] = []
-    claims: list[Claim] = []
-    for path in (path for path in files if path.suffix != ".xml"):
-        invoke = RUNTIMES[path.suffix](1)[2](str(path))
-        count = len(worker._take(invoke, MOST_RUNS, LOOP_S, 3)["samples_ms"])
-        ours, bare = [], []
-        for turn in range(LOOP_TURNS):
-            for is_ours in (True, False) if turn % 2 else (False, True):
-                if is_ours:
-                    ours.append(statistics.fmean(worker._take(invoke, count, 0.0, count)["samples_ms"]))
-                else:
-                    bare.append(_bare_ms(invoke, count))
-        rows.append(Row(f"harness, {path.name}", statistics.median(ours), None, min(ours), None))
-        rows.append(Row(f"bare loop, {path.name}", statistics.median(bare), None, min(bare), None))
-        over, error = _median_of([100 * (one / other - 1) for one, other in zip(ours, bare, strict=True)])
-        what = f"% that the harness adds, {path.name} ({over:+.2f} ± {2 * error:.2f})"
-        claims.append(Claim(what, abs(over) + 2 * error, "≤", 2))
-    return rows, claims
+    invoke = RUNTIMES[path.suffix](1)[2](str(path))
+    count = len(take(invoke, MOST_RUNS, LOOP_S, 3)["samples_ms"])
+    makers = (
+        lambda: statistics.fmean(take(invoke, count, 0.0, count)["samples_ms"]),
+        lambda: _bare_ms(invoke, count),
+    )
+    times_ms: tuple[list[float], list[float]] = ([], [])
+    for turn in range(LOOP_TURNS):
+        for which in (0, 1) if turn % 2 else (1, 0):
+            times_ms[which].append(makers[which]())
+    over, error = _median_of([100 * (one / other - 1) for one, other in zip(*times_ms, strict=True)])
+    what = f"% that the harness adds, {path.name} ({over:+.2f} ± {2 * error:.2f})"
+    rows = [
+        Row(f"{who}, {path.name}", statistics.median(some), None, min(some), None)
+        for who, some in zip(("harness", "bare loop"), times_ms, strict=True)
+    ]
+    return rows, Claim(what, abs(over) + 2 * error, "≤", 2)
 
 
 def _bare_ms(invoke: Invoke, count: int) -> float:

@@ -187,14 +187,14 @@ def test_a_clock_that_goes_backwards_stops_the_measurement(monkeypatch: pytest.M
     times = iter([0.0, 1.0, 0.5])
     monkeypatch.setattr(worker, "_now", lambda: next(times))
     with pytest.raises(FailureError, match=r"from 1\.0 s to 0\.5 s") as caught:
-        worker._take(lambda: None, 1, 1.0, 1)
+        worker.take(lambda: None, 1, 1.0, 1)
     assert caught.value.kind == "clock"
 
 
 def test_a_date_that_is_set_meanwhile_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     dates = iter([1_000.0, 5_000.0])
     monkeypatch.setattr(time, "time", lambda: next(dates))
-    assert worker._take(lambda: None, 3, 0.0, 3)["clock_jump_s"] == pytest.approx(4_000, abs=1)
+    assert worker.take(lambda: None, 3, 0.0, 3)["clock_jump_s"] == pytest.approx(4_000, abs=1)
 
 
 class FakeWorker:

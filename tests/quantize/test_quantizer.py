@@ -9,7 +9,7 @@ import pytest
 from edgekit.graph import qdq
 from edgekit.graph.run import GraphRunner
 from edgekit.graph.verify import verify
-from edgekit.options import Preprocessing
+from edgekit.options import Preprocessing, RangeMethod
 from edgekit.parity import sqnr_db
 from edgekit.quantize import (
     ActivationParams,
@@ -19,7 +19,7 @@ from edgekit.quantize import (
     pixel_params,
     quantize,
 )
-from edgekit.quantize.ranges import METHODS, RangeMethod
+from edgekit.quantize.ranges import METHODS
 from graphs import NETWORKS, FloatArray, GraphBuilder
 
 SHAPE = (3, 24, 24)

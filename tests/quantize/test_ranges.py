@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgekit.options import RangeMethod
 from edgekit.quantize.arithmetic import ActivationParams, activation_params, dequantize, quantize
 from edgekit.quantize.observers import Observer
-from edgekit.quantize.ranges import METHODS, RangeMethod, choose_params
+from edgekit.quantize.ranges import METHODS, choose_params
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from edgekit.emit import EmitOptions, emit
@@ -15,6 +16,8 @@ from edgekit.runtimes import accelerators, gpu_kernels, load, tflite_file, tflit
 from edgekit.runtimes.accelerators import ACCELERATORS, find
 from edgekit.target import Accelerator
 from graphs import NETWORKS, GraphBuilder
+
+FloatArray = npt.NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +35,7 @@ def test_the_whole_network_is_accelerated_and_answers_as_on_the_processor(plain:
     assert runner.acceleration.is_complete
     assert runner.acceleration.total_ops == 7
     assert runner.acceleration.adapter
-    image = np.random.default_rng(0).standard_normal(runner.input.shape).astype(np.float32)
-    want = load(plain).run(image).astype(np.float32)
-    got = runner.run(image).astype(np.float32)
+    got, want = answers(runner, plain)
     assert got.shape == want.shape
     assert np.abs(got - want).max() <= 1e-2 * np.abs(want).max()
 
@@ -89,10 +90,7 @@ def test_a_classifier_of_a_whole_image_answers_as_on_the_processor(tmp_path: Pat
     path = tmp_path / "flat.tflite"
     logits = builder.gemm(builder.op("Flatten", builder.image, axis=1), 10)
     emit(builder.model(logits), path, "tflite", EmitOptions("fp32"))
-    runner = tflite_gpu.load(path, precise=True)
-    image = np.random.default_rng(0).standard_normal(runner.input.shape).astype(np.float32)
-    want = load(path).run(image).astype(np.float32)
-    got = runner.run(image).astype(np.float32)
+    got, want = answers(tflite_gpu.load(path, precise=True), path)
     assert np.abs(got - want).max() <= 1e-3 * np.abs(want).max()
 
 
@@ -111,11 +109,14 @@ def test_groups_that_the_accelerator_answers_with_zeros_are_known(
 @pytest.mark.usefixtures("gpu")
 def test_groups_of_four_channels_answer_as_on_the_processor(tmp_path: Path) -> None:
     path = grouped(tmp_path, 4, 16, 16)
-    runner = tflite_gpu.load(path, precise=True)
-    image = np.random.default_rng(0).standard_normal(runner.input.shape).astype(np.float32)
-    want = load(path).run(image).astype(np.float32)
-    got = runner.run(image).astype(np.float32)
+    got, want = answers(tflite_gpu.load(path, precise=True), path)
     assert np.abs(got - want).max() <= 1e-3 * np.abs(want).max()
+
+
+def answers(runner: tflite_gpu.GpuRunner, path: Path) -> tuple[FloatArray, FloatArray]:
+    """What the accelerator and the processor say to a random image."""
+    image = np.random.default_rng(0).standard_normal(runner.input.shape).astype(np.float32)
+    return runner.run(image).astype(np.float32), load(path).run(image).astype(np.float32)
 
 
 def grouped(folder: Path, group: int, channels: int, filters: int) -> Path:

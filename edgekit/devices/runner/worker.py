@@ -22,7 +22,7 @@ from edgekit.devices.runner.failure import FailureError, write
 from edgekit.devices.runner.machine import own_memory_bytes, peak_memory_bytes
 from edgekit.devices.runner.runtimes import RUNTIMES, Invoke, Runtime
 
-__all__ = ["Worker", "work"]
+__all__ = ["Worker", "take", "work"]
 
 _MEMORY_WORDS = (
     *("memoryerror", "bad_alloc", "out of memory"),
@@ -56,7 +56,7 @@ def work(options: argparse.Namespace, path: str, commands: Any, replies: Any) ->
             deviation=None if expected is None else deviation(list(outputs), expected),
         )
         for line in commands:
-            write(replies, **_take(invoke, *json.loads(line)), peak_memory_bytes=peak_memory_bytes())
+            write(replies, **take(invoke, *json.loads(line)), peak_memory_bytes=peak_memory_bytes())
     except FailureError as exc:
         write(replies, event="error", kind=exc.kind, message=str(exc))
     except Exception as exc:  # whatever a runtime raises: who started the measurement has to hear of it
@@ -74,7 +74,7 @@ def _runtime(path: str, accelerator: str) -> Callable[[int], Runtime]:
     return found
 
 
-def _take(invoke: Invoke, most_runs: int, seconds: float, least_runs: int) -> dict[str, Any]:
+def take(invoke: Invoke, most_runs: int, seconds: float, least_runs: int) -> dict[str, Any]:
     """Run for ``seconds``, but at least and at most so often; with what the processor and clocks did."""
     samples_ms: list[float] = []
     cpu, wall, date = time.process_time(), _now(), time.time()
