@@ -31,6 +31,7 @@ from edgekit.quantize.arithmetic import (
     quantize_bias,
     scale_floor,
 )
+from edgekit.quantize.exact_sums import with_exact_sums
 from edgekit.quantize.plan import Layer, Plan
 from edgekit.quantize.reference import run_all
 from edgekit.quantize.rewrite import rewrite
@@ -226,6 +227,7 @@ class _Network:
             step = float(np.float32(segment.step(name)))
             for member in next(group for group in self._plan.groups if name in group):
                 params[member] = replace(params[member], scale=step)
+        params = with_exact_sums(self._plan, params, {self._plan.input})
         constants = dict(self.constants)
         for layer in segment.layers:
             learned = segment.learnables.get(layer.name)

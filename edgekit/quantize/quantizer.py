@@ -13,6 +13,7 @@ from edgekit.options import RangeMethod
 from edgekit.parity import sqnr_db
 from edgekit.quantize.arithmetic import ActivationParams, FloatArray, activation_params
 from edgekit.quantize.curves import curves_of, fit_curve
+from edgekit.quantize.exact_sums import with_exact_sums
 from edgekit.quantize.observation import Observation
 from edgekit.quantize.options import QuantizeOptions
 from edgekit.quantize.ranges import METHODS, choose_params
@@ -144,7 +145,7 @@ def _params(
         params.update(dict.fromkeys(group, shared))
     for name, curve in curves_of(plan).items():
         params[name] = fit_curve(observation.observers[name], curve, params[name])
-    return params
+    return with_exact_sums(plan, params, set() if input_params is None else {plan.input})
 
 
 def _with_input(chosen: ActivationParams, given: ActivationParams, *, is_alone: bool) -> ActivationParams:
