@@ -116,7 +116,7 @@ class ScaledResidual:
     activates: bool = True
 
     def record(self, tape: Tape, x: Tensor) -> Tensor:
-        """The branches' layers, ``up``, ``scale``, ``add``, ``act``."""
+        """The branches' layers, ``up``, ``scale``, ``add``, and ReLU."""
         y = tape.conv("up", self.inner.record(tape, x), x.channels, norm=False)
         y = tape.add("add", tape.factor("scale", y, self.scale), x)
-        return tape.activation("act", y, "relu") if self.activates else y
+        return tape.activation(f"{y.name}_act", y, "relu") if self.activates else y

@@ -40,7 +40,7 @@ class Residual:
     drop_rate: float = 0.0
 
     def record(self, tape: Tape, x: Tensor) -> Tensor:
-        """``conv1`` …, ``se.*``, ``mul``, ``drop``, ``shortcut``, ``add``, ``act``."""
+        """``conv1`` …, ``se.*``, ``mul``, ``drop``, ``shortcut``, ``add``, and ReLU."""
         y = self._branch(tape, x)
         if self.se_reduction:
             y = squeeze_excite(tape, y, max(1, self.channels // self.se_reduction), "relu", "sigmoid")
@@ -48,7 +48,7 @@ class Residual:
             y = tape.drop_path("drop", y, self.drop_rate)
         if self.shortcut != "none":
             y = tape.add("add", y, self._shortcut(tape, x))
-        return tape.activation("act", y, "relu")
+        return tape.activation(f"{y.name}_act", y, "relu")
 
     def _branch(self, tape: Tape, x: Tensor) -> Tensor:
         if not self.bottleneck:

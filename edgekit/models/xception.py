@@ -60,7 +60,7 @@ class SeparableResidual:
         y = x
         for index, channels in enumerate(self.channels, start=1):
             if index > 1 or self.activates_first:
-                y = tape.activation(f"act{index}", y, "relu")
+                y = tape.activation(f"{y.name}_act" if index > 1 else "act1", y, "relu")
             y = _separable(tape, f"conv{index}", y, channels)
         if self.stride > 1:
             y = tape.max_pool("pool", y, 3, self.stride, pad=1)
@@ -77,8 +77,9 @@ class SeparableTail:
     channels: int
 
     def record(self, tape: Tape, x: Tensor) -> Tensor:
-        """``conv.*``, ``act``."""
-        return tape.activation("act", _separable(tape, "conv", x, self.channels), "relu")
+        """``conv.*`` and ReLU."""
+        y = _separable(tape, "conv", x, self.channels)
+        return tape.activation(f"{y.name}_act", y, "relu")
 
 
 def xception(scale: Scale) -> tuple[Unit, ...]:

@@ -7,7 +7,8 @@ was fused into another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Collection, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from edgekit.runtimes import tflite_file
 from edgekit.runtimes.tflite import TfliteRunner
 from edgekit.runtimes.tflite_file import FileOperator, TfliteFile
 
-__all__ = ["align", "macs_of", "profile"]
+__all__ = ["align", "looked_up", "macs_of", "profile"]
 
 _KERNELS = {
     "CONV_2D": ("Convolution", "Fully Connected", "Dynamic Fully Connected", "Batch Matrix Multiply"),
@@ -57,6 +58,9 @@ _STEM = 5
 _GROUP = 10
 """Runs that are averaged; medians are of groups."""
 _NEVER = 10**6
+_LEFT_OUT, _UNLIKELY = 2, 1
+"""What an alignment costs: an event or an operator without the other, a kernel for what tables mostly do."""
+_BYTE = ("int8", "uint8")
 
 
 def profile(path: Path, num_threads: int, num_runs: int) -> Profile:
@@ -73,55 +77,86 @@ def profile(path: Path, num_threads: int, num_runs: int) -> Profile:
     times_ms = medians([[event.ms for event in group] for group in groups])
     events = [event._replace(ms=ms) for event, ms in zip(groups[0], times_ms, strict=True)]
     file = tflite_file.read(path)
-    operators = tuple(
-        _operator(event, one, file) for event, one in zip(events, align(events, file.operators), strict=True)
-    )
+    aligned = align(events, file.operators, looked_up(file))
+    operators = tuple(_operator(event, one, file) for event, one in zip(events, aligned, strict=True))
     return Profile(operators, "tflite", version("ai-edge-litert"), _GROUP * len(groups))
 
 
-def align(events: Sequence[Event], operators: Sequence[FileOperator]) -> list[FileOperator | None]:
+def looked_up(file: TfliteFile) -> frozenset[FileOperator]:
+    """Operators that compute an int8 function of one number: XNNPACK looks such a function up in a table."""
+    # Which tensor's numbers alone each tensor is a function of.
+    source: dict[int, int] = {}
+    found: set[FileOperator] = set()
+    for operator in file.operators:
+        inputs = [file.tensors[index] for index in operator.inputs if index >= 0]
+        sources = {source.get(i, i) for i in operator.inputs if i >= 0 and not file.tensors[i].is_constant}
+        if (
+            operator.code in _LOOKED_UP
+            and len(sources) == 1
+            and all(one.dtype in _BYTE for one in inputs)
+            and all(math.prod(one.shape) == 1 for one in inputs if one.is_constant)
+        ):
+            found.add(operator)
+            source[operator.outputs[0]] = sources.pop()
+    return frozenset(found)
+
+
+def align(
+    events: Sequence[Event], operators: Sequence[FileOperator], tabled: Collection[FileOperator] = ()
+) -> list[FileOperator | None]:
     """For each event the operator that it executes, None for one that the runtime added.
 
-    The alignment keeps the order and leaves out as few of both as possible.
+    The alignment keeps the order and leaves out as few of both as possible. ``tabled`` operators are such as
+    :func:`looked_up` finds. A clamp behind an operator that it was fused into in the file belongs to that.
     """
-    # left_out[i][j]: the fewest that have to be left out of the events from i and the operators from j on.
-    left_out = [
-        [len(events) - i + len(operators) - j for j in range(len(operators) + 1)]
+    costs = [[_cost(event, operator, tabled) for operator in operators] for event in events]
+    # least[i][j]: what it costs to align the events from i and the operators from j on.
+    least = [
+        [_LEFT_OUT * (len(events) - i + len(operators) - j) for j in range(len(operators) + 1)]
         for i in range(len(events) + 1)
     ]
     for i in range(len(events) - 1, -1, -1):
         for j in range(len(operators) - 1, -1, -1):
-            left_out[i][j] = min(
-                left_out[i][j + 1] + 1,
-                left_out[i + 1][j] + 1,
-                left_out[i + 1][j + 1] if _executes(events[i], operators[j]) else _NEVER,
+            least[i][j] = min(
+                least[i][j + 1] + _LEFT_OUT,
+                least[i + 1][j] + _LEFT_OUT,
+                least[i + 1][j + 1] + costs[i][j],
             )
-    return list(_matches(left_out, events, operators))
+    found: list[FileOperator | None] = []
+    for event, operator in zip(events, _matches(least, costs, operators), strict=True):
+        is_fused = operator is None and event.kernel.startswith(_KERNELS["RELU"])
+        found.append(found[-1] if is_fused and found else operator)
+    return found
 
 
 def _matches(
-    left_out: Sequence[Sequence[int]], events: Sequence[Event], operators: Sequence[FileOperator]
+    least: Sequence[Sequence[int]], costs: Sequence[Sequence[int]], operators: Sequence[FileOperator]
 ) -> Iterator[FileOperator | None]:
     j = 0
-    for i, event in enumerate(events):
-        while (
-            j < len(operators)
-            and left_out[i][j] == left_out[i][j + 1] + 1
-            and not (_executes(event, operators[j]) and left_out[i][j] == left_out[i + 1][j + 1])
-        ):
+    for i in range(len(costs)):
+        while j < len(operators) and least[i][j] != least[i + 1][j + 1] + costs[i][j]:
+            if least[i][j] != least[i][j + 1] + _LEFT_OUT:
+                break
             j += 1
-        if j < len(operators) and _executes(event, operators[j]) and left_out[i][j] == left_out[i + 1][j + 1]:
+        if j < len(operators) and least[i][j] == least[i + 1][j + 1] + costs[i][j]:
             yield operators[j]
             j += 1
         else:
             yield None
 
 
+def _cost(event: Event, operator: FileOperator, tabled: Collection[FileOperator]) -> int:
+    """Of the event's executing the operator."""
+    if event.kernel == _TABLE:
+        return 0 if operator in tabled else _NEVER
+    if not _executes(event, operator):
+        return _NEVER
+    return _UNLIKELY if event.delegated and operator in tabled else 0
+
+
 def _executes(event: Event, operator: FileOperator) -> bool:
     if not event.delegated:
         return event.kernel == operator.code
-    if event.kernel == _TABLE:
-        return operator.code in _LOOKED_UP
     if operator.code in _KERNELS:
         return event.kernel.startswith(_KERNELS[operator.code])
     return event.kernel.upper().startswith(operator.code.split("_")[0][:_STEM])

@@ -13,7 +13,7 @@ from edgekit.models import zoo
 from edgekit.models.cost import cost
 from edgekit.options import Format, Precision
 from edgekit.profilers import Roofline, layer_of, layers_of, measure_roofline, profile_file
-from edgekit.profilers.litert import Event
+from edgekit.profilers.litert import Event, parse
 from edgekit.profilers.tflite import align
 from edgekit.runtimes.tflite_file import FileOperator
 from edgekit.trial import make_trial
@@ -111,6 +111,8 @@ def events(*kernels: str) -> list[Event]:
             [0, 1],
         ),
         (["Add (ND)"], ["ADD", "CONV_2D", "ADD"], [0]),
+        (["Add (ND)", "Clamp (NC)", "Mean (ND)"], ["ADD", "MEAN"], [0, 0, 1]),  # fused in the file alone
+        (["Clamp (NC)", "Add (ND)"], ["ADD"], [None, 0]),
     ],
 )
 def test_events_and_operators_are_aligned_in_order(
@@ -119,6 +121,54 @@ def test_events_and_operators_are_aligned_in_order(
     given = operators(*codes)
     found = align(events(*kernels), given)
     assert [None if one is None else given.index(one) for one in found] == expected
+
+
+def test_what_a_table_computes_is_told_from_a_product_behind_it() -> None:
+    """A gate: clamp and factor are one table; then the gated tensor is multiplied by it."""
+    given = operators("ADD", "MUL", "MUL")
+    assert align(events("Invalid Unary Op", "Multiply (ND)"), given, given[:2]) == [given[0], given[2]]
+    assert align(events("Multiply (ND)", "Multiply (ND)"), given, given[:2]) == given[1:]
+
+
+def test_gates_and_products_of_int8_are_found_by_their_layers(tmp_path: Path) -> None:
+    network = zoo.network("mobilenet_v3_small", width=0.35, resolution=64)
+    path = make_trial(network, "tflite", "int8", tmp_path)
+    rows = {row.name: row.op for row in cost(network).layers()}
+    found = profile_file(path, 1, 3).operators
+    kernels: dict[str | None, set[str]] = {}
+    for one, layer in zip(found, layers_of([one.name for one in found], list(rows)), strict=True):
+        kernels.setdefault(layer, set()).add(one.op)
+    assert set(kernels) - {None} == set(rows)
+    assert {kernel for layer, op in rows.items() if op == "Mul" for kernel in kernels[layer]} == {
+        "Multiply (ND)"
+    }
+    gates = [layer for layer, op in rows.items() if op == "HardSigmoid"]
+    assert gates
+    assert all(kernels[layer] == {"Invalid Unary Op"} for layer in gates)
+
+
+def test_sums_that_are_clamped_are_found_by_their_layers(tmp_path: Path) -> None:
+    network = zoo.network("resnet18", width=0.25, resolution=64)
+    found = profile_file(make_trial(network, "tflite", "fp32", tmp_path), 1, 3).operators
+    rows = [row.name for row in cost(network).layers()]
+    assert set(rows) <= set(layers_of([one.name for one in found], rows))
+
+
+def test_times_below_a_microsecond_are_told_by_their_part() -> None:
+    """The summary's milliseconds have three digits; XNNPACK's were rounded down before."""
+    summary = """\
+=== Run Order ===
+      [node type]  [start]  [first]  [avg ms]  [%]  [cdf%]  [mem KB]  [times called]  [Name]
+      Delegate/Convolution (NHWC, QC8) IGEMM  0.000  0.187  0.100  50.000%  50.000%  0.000  20  [Delegate]:0
+      Delegate/Add (ND)  0.000  0.001  0.000  0.100%  50.100%  0.000  20  [Delegate]:1
+      ADD  0.000  0.001  0.000  0.200%  50.300%  0.000  20  [sum]:2
+
+"""
+    assert [(one.kernel, round(one.ms, 6)) for one in parse(summary)] == [
+        ("Convolution (NHWC, QC8) IGEMM", 0.1005),
+        ("Add (ND)", 0.0007),
+        ("ADD", 0.0004),
+    ]
 
 
 def test_a_roofline_is_the_lower_of_two_limits() -> None:
