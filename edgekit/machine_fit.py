@@ -8,6 +8,7 @@ how far it errs on those: single ones, and families of which it saw none.
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -38,7 +39,7 @@ Progress = Callable[[str, int, int], None]
 PROBES = 48
 """How many probes are measured beside the networks."""
 
-_PROFILE_RUNS = 40
+_PROFILE_RUNS = 10
 _UNSTEADY = 1.15
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 
@@ -119,18 +120,24 @@ def time_networks(
         folder = Path(name)
         yardstick = make_yardstick(target.format, precision, folder)
         paths: list[Path] = []
-        shares: list[dict[str, float]] = []
         for done, network in enumerate(networks):
-            tell(f"profile {precision}", done, len(networks))
+            tell(f"build {precision}", done, len(networks))
             place = folder / str(done)
             place.mkdir()
             paths.append(make_trial(network, target.format, precision, place))
-            shares.append(_shares(paths[-1], network, num_threads))
-        tell(f"profile {precision}", len(networks), len(networks))
-        visits = visit(paths, yardstick, num_threads, progress=partial(tell, f"measure {precision}"))
+        tell(f"build {precision}", len(networks), len(networks))
+        shares: list[list[dict[str, float]]] = [[] for _ in networks]
+
+        def profile(index: int) -> None:
+            shares[index].append(_shares(paths[index], networks[index], num_threads))
+
+        # What slows a machine down does not slow all layers alike: profiles are of several moments, too.
+        visits = visit(
+            paths, yardstick, num_threads, progress=partial(tell, f"measure {precision}"), also=profile
+        )
     times_ms = [round(ms, 5) for ms in usual_ms(visits)]
     timed = [
-        Timed(network, ms, {layer: share * ms for layer, share in some.items()})
+        Timed(network, ms, {layer: ms * statistics.median(one[layer] for one in some) for layer in some[0]})
         for network, ms, some in zip(networks, times_ms, shares, strict=True)
     ]
     return timed, unsteadiness(visits)
@@ -139,19 +146,19 @@ def time_networks(
 def _shares(path: Path, network: Network, num_threads: int) -> dict[str, float]:
     """Each layer's part of the time, from 0 to 1; empty where the runtime has no profiler.
 
-    They need not sum to 1: some operators belong to no layer by name.
+    A layer that no operator has the name of takes nothing: it was fused into another. Parts need not sum
+    to 1: some operators belong to no layer by name.
     """
     try:
-        found = profile_file(path, num_threads, _PROFILE_RUNS)
+        operators = profile_file(path, num_threads, _PROFILE_RUNS).operators
     except UnsupportedError:
         return {}
     names = cost(network).layer_names()
-    sums: dict[str, float] = {}
-    layers = layers_of([one.name for one in found.operators], names)
-    for one, layer in zip(found.operators, layers, strict=True):
+    sums = dict.fromkeys(names, 0.0)
+    for one, layer in zip(operators, layers_of([one.name for one in operators], names), strict=True):
         if layer:
-            sums[layer] = sums.get(layer, 0.0) + one.ms
-    total_ms = sum(one.ms for one in found.operators)
+            sums[layer] += one.ms
+    total_ms = sum(one.ms for one in operators)
     return {layer: ms / total_ms for layer, ms in sums.items()} if total_ms else {}
 
 

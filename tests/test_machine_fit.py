@@ -21,10 +21,16 @@ FEW = (
 
 
 def by_the_byte(
-    paths: Sequence[Path], yardstick: Path, num_threads: int, progress: Callable[[int, int], None]
+    paths: Sequence[Path],
+    yardstick: Path,
+    num_threads: int,
+    progress: Callable[[int, int], None],
+    also: Callable[[int], None],
 ) -> list[list[Paired]]:
     """A machine that takes a nanosecond for every byte of a file, and is sometimes half as fast."""
     progress(1, 1)
+    for index in range(len(paths)):
+        also(index)
     return [
         [Paired(path.stat().st_size * 1e-6 * slowness, slowness) for slowness in (1.0, 2.0, 1.0)]
         for path in paths

@@ -38,11 +38,13 @@ def visit(
     num_threads: int = 1,
     rounds: int = ROUNDS,
     progress: Callable[[int, int], None] | None = None,
+    also: Callable[[int], None] | None = None,
 ) -> list[list[Paired]]:
     """Milliseconds of the file and of the yardstick in each visit, for each of ``paths``.
 
     Files are loaded for each visit, in an order that changes from round to round. ``progress`` hears of
-    visits done and all. Raises what the runtime raises for a file that it refuses.
+    visits done and all, ``also`` of the index of a file that was just visited. Raises what the runtime
+    raises for a file that it refuses.
     """
     found: list[list[Paired]] = [[] for _ in paths]
     order, done = list(range(len(paths))), 0
@@ -53,6 +55,8 @@ def visit(
             Random(round_).shuffle(order)
             for index in order:
                 found[index].append(_visited(load(str(paths[index])), beside))
+                if also:
+                    also(index)
                 done += 1
                 if progress:
                     progress(done, rounds * len(paths))
@@ -62,13 +66,13 @@ def visit(
 def usual_ms(visits: Sequence[Sequence[Paired]]) -> list[float]:
     """For each file its milliseconds while little disturbs the machine: in the yardstick's quicker quarter.
 
-    Of a file's visits the lower quartile counts: what disturbs it but not the yardstick only slows it down.
+    Of a file's visits the median counts: not all files slow down alike, so the quickest are no better.
     """
     logs = [np.log([(one.file_ms, one.yardstick_ms) for one in some]) for some in visits]
     usual = float(np.percentile(np.concatenate(logs)[:, 1], 25))
     apart = np.concatenate([some - np.median(some, axis=0) for some in logs])
     slope = float(apart[:, 0] @ apart[:, 1] / max(float(apart[:, 1] @ apart[:, 1]), 1e-12))
-    return [float(np.exp(np.percentile(some[:, 0] - slope * (some[:, 1] - usual), 25))) for some in logs]
+    return [float(np.exp(np.median(some[:, 0] - slope * (some[:, 1] - usual)))) for some in logs]
 
 
 def unsteadiness(visits: Sequence[Sequence[Paired]]) -> float:

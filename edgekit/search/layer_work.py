@@ -36,6 +36,7 @@ _FILTER_BEYOND = (4096, 6144, 8192, 16384, 32768)
 _STEP_KINDS = (
     "pointwise_mac",
     "pointwise_wide_mac",
+    "pointwise_uneven_mac",
     "pointwise_tile",
     "pointwise_tap",
     "pointwise_output",
@@ -43,6 +44,7 @@ _STEP_KINDS = (
     "pointwise_pixel",
     "convolution_mac",
     "convolution_wide_mac",
+    "convolution_uneven_mac",
     "convolution_tile",
     "convolution_tap",
     "convolution_output",
@@ -81,9 +83,9 @@ LAYER_KINDS = (
 )
 """What a network is charged for. ``pointwise`` are 1×1 convolutions, ``convolution`` other full ones,
 ``grouped`` those of several groups that are not depthwise. ``mac`` fills packs of 16 channels, ``wide_mac``
-of 32, ``tile`` blocks of 64 by 64 of them, ``tap`` packs of 64, for each place of the window; ``column`` is
-each number that a window of a convolution gathers, ``depthwise_mac_beyond`` multiply-adds with a filter of
-more weights than that.
+of 32, ``uneven_mac`` is of the latter where one pack is not full, ``tile`` blocks of 64 by 64 of them,
+``tap`` packs of 64, for each place of the window; ``column`` is each number that a window of a convolution
+gathers, ``depthwise_mac_beyond`` multiply-adds with a filter of more weights than that.
 
 ``linear_weight`` is each weight of a fully connected layer, ``weight`` each of a convolution. Of all weights,
 and of what full convolutions multiply, ``weight_beyond`` and ``wide_mac_beyond`` take the part by which the
@@ -200,6 +202,7 @@ def _full(step: Step, areas: Sequence[int]) -> Amounts:
     amounts = {
         "mac": float(outputs * products),
         "wide_mac": float(wide * products),
+        "uneven_mac": float(wide * products) if step.out.channels % _WIDE_PACK else 0.0,
         "tile": float(taps * _packed(step.inputs[0].channels, _TILE)),
         "tap": float(taps),
         "output": float(outputs),

@@ -52,7 +52,15 @@ def test_every_file_is_visited_in_every_round(tmp_path: Path, monkeypatch: pytes
     path = save_onnx(tmp_path / "model.onnx")
     cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     told: list[tuple[int, int]] = []
-    found = visit([path, path], path, rounds=3, progress=lambda done, of: told.append((done, of)))
+    visited: list[int] = []
+    found = visit(
+        [path, path],
+        path,
+        rounds=3,
+        progress=lambda done, of: told.append((done, of)),
+        also=visited.append,
+    )
+    assert sorted(visited) == [0, 0, 0, 1, 1, 1]
     assert [len(some) for some in found] == [3, 3]
     assert told == [(done, 6) for done in range(1, 7)]
     assert all(0 < one.file_ms < 100 and 0 < one.yardstick_ms < 100 for some in found for one in some)
