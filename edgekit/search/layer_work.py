@@ -37,6 +37,7 @@ _STEP_KINDS = (
     "pointwise_mac",
     "pointwise_wide_mac",
     "pointwise_uneven_mac",
+    "pointwise_spare_mac",
     "pointwise_tile",
     "pointwise_tap",
     "pointwise_output",
@@ -45,6 +46,7 @@ _STEP_KINDS = (
     "convolution_mac",
     "convolution_wide_mac",
     "convolution_uneven_mac",
+    "convolution_spare_mac",
     "convolution_tile",
     "convolution_tap",
     "convolution_output",
@@ -83,9 +85,10 @@ LAYER_KINDS = (
 )
 """What a network is charged for. ``pointwise`` are 1×1 convolutions, ``convolution`` other full ones,
 ``grouped`` those of several groups that are not depthwise. ``mac`` fills packs of 16 channels, ``wide_mac``
-of 32, ``uneven_mac`` is of the latter where one pack is not full, ``tile`` blocks of 64 by 64 of them,
-``tap`` packs of 64, for each place of the window; ``column`` is each number that a window of a convolution
-gathers, ``depthwise_mac_beyond`` multiply-adds with a filter of more weights than that.
+of 32, ``uneven_mac`` is of the latter where one pack is not full, ``spare_mac`` what tiles of seven pixels
+compute beyond the last, ``tile`` blocks of 64 by 64 channels, ``tap`` packs of 64, for each place of the
+window; ``column`` is each number that a window of a convolution gathers, ``depthwise_mac_beyond``
+multiply-adds with a filter of more weights than that.
 
 ``linear_weight`` is each weight of a fully connected layer, ``weight`` each of a convolution. Of all weights,
 and of what full convolutions multiply, ``weight_beyond`` and ``wide_mac_beyond`` take the part by which the
@@ -96,7 +99,7 @@ gate, ``rescaled`` one with a number for each channel, ``normalized`` a batch no
 Elements of ``maximum`` and ``average`` are what a pool reads, as often as windows overlap, of ``mean`` what a
 global one reads; ``traffic_beyond`` is what a layer reads and writes beyond a count."""
 
-_PACK, _WIDE_PACK, _TILE, _INPUT_PACK = 16, 32, 64, 4
+_PACK, _WIDE_PACK, _TILE, _INPUT_PACK, _ROWS = 16, 32, 64, 4, 7
 _ELEMENTS = {
     **dict.fromkeys(("Sigmoid", "Tanh", "LRN"), "gate"),
     **dict.fromkeys(("HardSwish", "HardSigmoid"), "hard_gate"),
@@ -197,11 +200,13 @@ def _conv(step: Step, areas: Sequence[int]) -> Amounts:
 def _full(step: Step, areas: Sequence[int]) -> Amounts:
     pixels, products = areas[step.out.extent], _packed(step.products, _INPUT_PACK)
     outputs = _packed(step.out.channels, _PACK) * pixels
-    wide = _packed(step.out.channels, _WIDE_PACK if step.out.channels > _PACK else _PACK) * pixels
+    wide_pack = _packed(step.out.channels, _WIDE_PACK if step.out.channels > _PACK else _PACK)
+    wide = wide_pack * pixels
     taps = _packed(step.out.channels, _TILE) * _taps(step) * pixels
     amounts = {
         "mac": float(outputs * products),
         "wide_mac": float(wide * products),
+        "spare_mac": float(wide_pack * (_packed(pixels, _ROWS) - pixels) * products),
         "uneven_mac": float(wide * products) if step.out.channels % _WIDE_PACK else 0.0,
         "tile": float(taps * _packed(step.inputs[0].channels, _TILE)),
         "tap": float(taps),
