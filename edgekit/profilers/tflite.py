@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -109,7 +110,8 @@ def align(
     The alignment keeps the order and leaves out as few of both as possible. ``tabled`` operators are such as
     :func:`looked_up` finds. A clamp behind an operator that it was fused into in the file belongs to that.
     """
-    costs = [[_cost(event, operator, tabled) for operator in operators] for event in events]
+    kinds = [(operator.code, operator in tabled) for operator in operators]
+    costs = [[_cost(event.kernel, event.delegated, *kind) for kind in kinds] for event in events]
     # least[i][j]: what it costs to align the events from i and the operators from j on.
     least = [
         [_LEFT_OUT * (len(events) - i + len(operators) - j) for j in range(len(operators) + 1)]
@@ -134,32 +136,26 @@ def _matches(
 ) -> Iterator[FileOperator | None]:
     j = 0
     for i in range(len(costs)):
-        while j < len(operators) and least[i][j] != least[i + 1][j + 1] + costs[i][j]:
-            if least[i][j] != least[i][j + 1] + _LEFT_OUT:
+        matched = None
+        while matched is None and j < len(operators):
+            if least[i][j] == least[i + 1][j + 1] + costs[i][j]:
+                matched = operators[j]
+            elif least[i][j] != least[i][j + 1] + _LEFT_OUT:
                 break
             j += 1
-        if j < len(operators) and least[i][j] == least[i + 1][j + 1] + costs[i][j]:
-            yield operators[j]
-            j += 1
-        else:
-            yield None
+        yield matched
 
 
-def _cost(event: Event, operator: FileOperator, tabled: Collection[FileOperator]) -> int:
-    """Of the event's executing the operator."""
-    if event.kernel == _TABLE:
-        return 0 if operator in tabled else _NEVER
-    if not _executes(event, operator):
-        return _NEVER
-    return _UNLIKELY if event.delegated and operator in tabled else 0
-
-
-def _executes(event: Event, operator: FileOperator) -> bool:
-    if not event.delegated:
-        return event.kernel == operator.code
-    if operator.code in _KERNELS:
-        return event.kernel.startswith(_KERNELS[operator.code])
-    return event.kernel.upper().startswith(operator.code.split("_")[0][:_STEM])
+@cache
+def _cost(kernel: str, delegated: bool, code: str, is_tabled: bool) -> int:
+    """Of a kernel's executing an operator."""
+    if not delegated:
+        return 0 if kernel == code else _NEVER
+    if kernel == _TABLE:
+        return 0 if is_tabled else _NEVER
+    begins = _KERNELS.get(code)
+    executes = kernel.startswith(begins) if begins else kernel.upper().startswith(code.split("_")[0][:_STEM])
+    return _NEVER if not executes else _UNLIKELY if is_tabled else 0
 
 
 def _operator(event: Event, operator: FileOperator | None, file: TfliteFile) -> Operator:
