@@ -48,6 +48,7 @@ from edgekit.quantize.plan import make_plan
 from edgekit.quantize.separate_scales import separate_scales
 from edgekit.quantize.spare import Stagger
 from edgekit.quantize.weight_rounding import round_weights
+from edgekit.resources import cache_folder
 from edgekit.results import STAGES, Artifact, ExportResult, MixedPlan, Parity, RangeChoice
 from edgekit.target import Target, resolve
 from edgekit.verification import check_same_answers, output_steps, verify_artifact
@@ -273,7 +274,12 @@ def _exporter(
     def emit_all(observation: Observation, folder: Path) -> Exported:
         with clock.stage("quantize"):
             quantized = quantize(
-                built.graph, observation, quantize_options, input_params=params, progress=progress
+                built.graph,
+                observation,
+                quantize_options,
+                input_params=params,
+                progress=progress,
+                folder=cache_folder() / "learning",
             )
         with clock.stage("emit"):
             emitted = tuple(_emit(built, quantized, job, options, calibration, folder) for job in jobs)

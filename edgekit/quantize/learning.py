@@ -11,8 +11,10 @@ their logits went away from fp32's.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +33,7 @@ from edgekit.quantize.arithmetic import (
     quantize_bias,
     scale_floor,
 )
+from edgekit.quantize.checkpoint import Checkpoint
 from edgekit.quantize.exact_sums import with_exact_sums
 from edgekit.quantize.plan import Layer, Plan
 from edgekit.quantize.reference import run_all
@@ -55,7 +58,8 @@ class LearningOptions:
     """How long and how fast: iterations, images of a batch, and Adam's rates at their highest.
 
     Rates are in steps of the weight, in steps of the output for biases, and relative for activation steps.
-    ``held_back`` is the share of the images that decide whether what was learned is kept.
+    ``held_back`` is the share of the images that decide whether what was learned is kept, ``keep_every`` the
+    iterations after which it is written down how far learning is.
     """
 
     iterations: int = 120
@@ -64,6 +68,7 @@ class LearningOptions:
     bias_rate: float = 0.004
     step_rate: float = 0.0003
     held_back: float = 0.15
+    keep_every: int = 5
 
 
 @dataclass(frozen=True)
@@ -129,12 +134,14 @@ def learn(
     *,
     seed: int = 0,
     progress: Progress | None = None,
+    folder: Path | None = None,
 ) -> Learned:
     """Improve integers and activation steps of a quantized network on float32 NCHW ``images``.
 
     ``model`` is the canonical fp32 graph, ``params`` and ``constants`` what the default mode made of it.
     Layers that cannot be differentiated here, or are not int8, stay as they are. The same arguments and
-    number of threads give the same result. Raises :class:`~edgekit.errors.MissingExtraError` without torch.
+    number of threads give the same result; in ``folder`` it is kept how far they got, so that a second call
+    goes on where the first was interrupted. Raises :class:`~edgekit.errors.MissingExtraError` without torch.
     """
     options = options or LearningOptions()
     generator = import_torch().Generator().manual_seed(seed)
@@ -143,13 +150,16 @@ def learn(
     able = [one for one in cut_stretches(plan, network.nodes) if one.learns] if len(images) > held else []
     if not able:
         return Learned(network.params, network.constants, 0, 0)
+    checkpoint = Checkpoint(folder, _identity(model, params, constants, images, options, seed))
     reference = run_all(GraphRunner(model, [plan.output], num_threads=None), images[:held])
     noise, kept = _noise(reference, network.answer(images[:held])), 0
     for done, stretch in enumerate(able):
         report = None if progress is None else _Part(progress, done, len(able), options.iterations)
         segment = network.segment(stretch)
         states = network.states(stretch, images[held:])
-        _Trainer(segment, options, generator).train(*states, report)
+        trainer = _Trainer(segment, options, generator)
+        trainer.resume(checkpoint.state(done))
+        trainer.train(*states, report, partial(checkpoint.keep, done))
         before = network.params, network.constants
         network.harden(segment)
         found = _noise(reference, network.answer(images[:held]))
@@ -157,7 +167,28 @@ def learn(
             network.params, network.constants = before
         else:
             noise, kept = found, kept + 1
+    checkpoint.discard()
     return Learned(network.params, network.constants, len(able), kept)
+
+
+def _identity(
+    model: ir.Model,
+    params: Mapping[str, ActivationParams],
+    constants: Constants,
+    images: FloatArray,
+    options: LearningOptions,
+    seed: int,
+) -> Iterator[bytes]:
+    """Everything that decides what is learned, but the processor."""
+    torch = import_torch()
+    yield repr((torch.__version__, torch.get_num_threads(), seed, options)).encode()
+    yield ir.to_proto(model).SerializeToString(deterministic=True)
+    yield repr(sorted(params.items())).encode()
+    for name in sorted(constants):
+        for index, kept in sorted(constants[name].items()):
+            yield f"{name} {index} {kept.zero_point} {kept.dtype}".encode()
+            yield np.ascontiguousarray(kept.scale).tobytes() + np.ascontiguousarray(kept.values).tobytes()
+    yield np.ascontiguousarray(images).tobytes()
 
 
 @dataclass(frozen=True)
@@ -261,19 +292,37 @@ class _Trainer:
         self._torch = import_torch()
         self._segment, self._options, self._generator = segment, options, generator
         learnables = segment.learnables.values()
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [one.latent for one in learnables], "lr": options.weight_rate},
             {"params": [one.bias for one in learnables], "lr": options.bias_rate},
             {"params": list(segment.log_steps.values()), "lr": options.step_rate},
         ]
         self._adam = self._torch.optim.Adam([group for group in groups if group["params"]], betas=_BETAS)
         self._rates = self._torch.optim.lr_scheduler.LambdaLR(self._adam, self._rate)
+        self._tensors = [tensor for group in groups for tensor in group["params"]]
+        self._done = 0
+
+    def resume(self, state: Mapping[str, Any] | None) -> None:
+        """Go on from what was handed to ``keep`` while it trained."""
+        if state is None:
+            return
+        with self._torch.no_grad():
+            for tensor, kept in zip(self._tensors, state["tensors"], strict=True):
+                tensor.copy_(kept)
+        self._adam.load_state_dict(state["adam"])
+        self._rates.load_state_dict(state["rates"])
+        self._generator.set_state(state["generator"])
+        self._done = state["iterations"]
 
     def train(
-        self, float_state: FloatArray, quantized_state: FloatArray, report: Callable[[int], None] | None
+        self,
+        float_state: FloatArray,
+        quantized_state: FloatArray,
+        report: Callable[[int], None] | None,
+        keep: Callable[[dict[str, Any]], None],
     ) -> None:
-        """All iterations."""
-        for iteration in range(self._options.iterations):
+        """All iterations that were not done before."""
+        while self._done < self._options.iterations:
             floats, quantized = self._batch(float_state, quantized_state)
             with self._torch.no_grad():
                 wanted = self._segment.run_float(floats)
@@ -282,8 +331,20 @@ class _Trainer:
             self._torch.autograd.backward(loss)
             self._adam.step()
             self._rates.step()
+            self._done += 1
+            if self._done % self._options.keep_every == 0 or self._done == self._options.iterations:
+                keep(self._state())
             if report is not None:
-                report(iteration + 1)
+                report(self._done)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "tensors": [tensor.detach() for tensor in self._tensors],
+            "adam": self._adam.state_dict(),
+            "rates": self._rates.state_dict(),
+            "generator": self._generator.get_state(),
+            "iterations": self._done,
+        }
 
     def _rate(self, iteration: int) -> float:
         """Share of the highest rate: up in a line, down along a cosine."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import onnx_ir as ir
 from threadpoolctl import threadpool_limits
@@ -63,15 +64,17 @@ def quantize(
     *,
     input_params: ActivationParams | None = None,
     progress: Progress | None = None,
+    folder: Path | None = None,
 ) -> QuantizationResult:
     """Quantize a canonical fp32 graph to int8.
 
     ``observation`` is what :func:`~edgekit.quantize.observation.observe` saw of the same graph.
-    ``input_params`` fixes the input's parameters, when they follow from its preprocessing.
+    ``input_params`` fixes the input's parameters, when they follow from its preprocessing. In ``folder``
+    high effort keeps how far it got, and goes on there when it is called again.
     """
     # One thread: the matrices are small, and results do not depend on the machine's cores.
     with threadpool_limits(1, user_api="blas"):
-        return _quantize(model, observation, options, input_params, progress)
+        return _quantize(model, observation, options, input_params, progress, folder)
 
 
 def _quantize(
@@ -80,6 +83,7 @@ def _quantize(
     options: QuantizeOptions,
     input_params: ActivationParams | None,
     progress: Progress | None,
+    folder: Path | None,
 ) -> QuantizationResult:
     plan, carried = observation.plan, observation.carried
     ranges, scores = _choose_ranges(model, observation, options, input_params)
@@ -92,7 +96,9 @@ def _quantize(
         from edgekit.quantize.learning import learn
 
         images = carried if observation.kept is None else observation.kept
-        learned = learn(model, plan, params, constants, images, seed=options.seed, progress=progress)
+        learned = learn(
+            model, plan, params, constants, images, seed=options.seed, progress=progress, folder=folder
+        )
         params, constants = dict(learned.params), learned.constants
     result = rewrite(model, plan, params, constants)
     if learned is not None and learned.kept:

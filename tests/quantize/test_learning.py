@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
@@ -158,6 +160,76 @@ def test_progress_counts_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
         model, observe(model, images), QuantizeOptions(effort="high"), progress=lambda *e: seen.append(e)
     )
     assert [event for event in seen if event[0] == "learn"] == [("learn", done, 3) for done in (1, 2, 3)]
+
+
+class InterruptedLearningError(Exception):
+    pass
+
+
+def learned_in(
+    folder: Path | None, interrupt_at: int | None = None, seed: int = 0
+) -> tuple[bytes, list[int]]:
+    """The network, and the iterations that were told of."""
+    seen: list[int] = []
+
+    def progress(stage: str, done: int, of: int) -> None:
+        if stage != "learn":
+            return
+        seen.append(done)
+        if done == interrupt_at:
+            raise InterruptedLearningError
+
+    model, images = network("plain"), pictures(10)
+    options = QuantizeOptions(effort="high", seed=seed)
+    found = quantize(model, observe(model, images), options, progress=progress, folder=folder)
+    return ir.to_proto(found.model).SerializeToString(), seen
+
+
+@pytest.mark.parametrize("parted", [False, True])
+def test_what_was_interrupted_goes_on_and_ends_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parted: bool
+) -> None:
+    """In the midst of the network's one stretch, or of the second of several."""
+    if parted:
+        monkeypatch.delitem(OPERATORS, "Add")
+    monkeypatch.setattr(
+        learning_module, "LearningOptions", partial(LearningOptions, iterations=6, keep_every=2)
+    )
+    whole, told = learned_in(None)
+    assert told == list(range(1, len(told) + 1))
+    assert len(told) > 6 if parted else len(told) == 6
+    stop = 11 if parted else 5
+    with pytest.raises(InterruptedLearningError):
+        learned_in(tmp_path, interrupt_at=stop)
+    (kept,) = tmp_path.iterdir()
+    resumed, later = learned_in(tmp_path)
+    assert resumed == whole
+    assert later == list(range(stop, told[-1] + 1))
+    assert not kept.exists()
+
+
+def test_other_work_and_damaged_files_are_not_continued(tmp_path: Path) -> None:
+    with pytest.raises(InterruptedLearningError):
+        learned_in(tmp_path, interrupt_at=6)
+    (kept,) = tmp_path.iterdir()
+    assert learned_in(tmp_path, seed=1)[1] == [1, 2, 3, 4, 5, 6]
+    assert kept.exists()
+    kept.write_bytes(kept.read_bytes()[:1000])
+    assert learned_in(tmp_path)[1] == [1, 2, 3, 4, 5, 6]
+
+
+def test_few_files_are_kept_of_work_that_was_never_taken_up_again(tmp_path: Path) -> None:
+    for age in range(5):
+        other = tmp_path / f"{age}.pt"
+        other.touch()
+        os.utime(other, (age, age))
+    learned_in(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["3.pt", "4.pt"]
+
+
+def test_a_folder_that_cannot_be_written_to_only_keeps_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert learned_in(tmp_path / "file") == learned_in(None)
 
 
 def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
