@@ -27,7 +27,7 @@ _UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.Unp
 
 
 class Checkpoint:
-    """The states of what learns, one after another; in memory alone where there is no ``folder``.
+    """The states of what learns, one after another; nothing is kept where there is no ``folder``.
 
     ``parts`` are everything that decides the result. A state holds tensors, numbers, and containers of such.
     """

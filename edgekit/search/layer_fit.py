@@ -17,6 +17,7 @@ import numpy.typing as npt
 from edgekit.latency_model import LatencyModel, LatencyRow
 from edgekit.models.cost import cost
 from edgekit.models.network import Network
+from edgekit.options import INTEGER
 from edgekit.search.layer_work import LAYER_KINDS, layer_amounts, network_amounts
 from edgekit.search.nonnegative import solve
 from edgekit.search.residuals import Residual, errors_of, network_of
@@ -26,6 +27,8 @@ __all__ = ["Timed", "fit_layers", "work_of_layers"]
 _RIDGE = 1e-7
 _NETWORK_WEIGHT = 6.0
 _LEAST_MS = 2e-3  # what a profiler tells of shorter layers is mostly its own work
+_UNUSED = [index for index, kind in enumerate(LAYER_KINDS) if kind.endswith("_spare_mac")]
+"""Kinds that int8 has no use for: its tiles have other sizes from processor to processor."""
 
 Array = npt.NDArray[np.float64]
 
@@ -76,7 +79,8 @@ def fit_layers(
         Timed(network, row.latency_ms, layers)
         for network, row, layers in zip(networks, model.rows, told, strict=True)
     ]
-    samples, more = [_sample(one) for one in timed], [_sample(one) for one in probed]
+    unused = _UNUSED if model.precision in INTEGER else []
+    samples, more = ([_sample(one, unused) for one in some] for some in (timed, probed))
     macs = [_macs_sample(one) for one in timed]
     each, families = range(len(networks)), [network.family for network in networks]
     prices = _solve([*samples, *more])
@@ -98,10 +102,11 @@ def work_of_layers(network: Network) -> dict[str, tuple[float, ...]]:
     return dict(zip(names, layer_amounts(network), strict=True))
 
 
-def _sample(one: Timed) -> _Sample:
+def _sample(one: Timed, unused: Sequence[int] = ()) -> _Sample:
+    """The network and its layers, without the kinds of these indices."""
     work = work_of_layers(one.network) if one.layers_ms else {}
     rows = [network_amounts(one.network), *(work[layer] for layer in one.layers_ms)]
-    return _weighted(rows, [one.latency_ms, *one.layers_ms.values()])
+    return _weighted(rows, [one.latency_ms, *one.layers_ms.values()], unused)
 
 
 def _macs_sample(one: Timed) -> _Sample:
@@ -109,9 +114,12 @@ def _macs_sample(one: Timed) -> _Sample:
     return _weighted([[float(cost(one.network).macs)]], [one.latency_ms])
 
 
-def _weighted(rows: Sequence[Sequence[float]], times_ms: Sequence[float]) -> _Sample:
+def _weighted(
+    rows: Sequence[Sequence[float]], times_ms: Sequence[float], unused: Sequence[int] = ()
+) -> _Sample:
     """The first row, the network, counts by its relative error, a layer by its error's share of it."""
     design, values = np.array(rows, dtype=np.float64), np.array(times_ms)
+    design[:, list(unused)] = 0
     weights = 1 / np.sqrt(np.maximum(values, _LEAST_MS) * values[0])
     weights[0] *= _NETWORK_WEIGHT
     return _Sample(design[0], weights[:, None] * design, weights * values)

@@ -23,6 +23,8 @@ from edgekit.search.work import KINDS, latency_ms
 SCALES = [(model, width, resolution) for model, scales in SPREAD for width, resolution in scales]
 NETWORKS = [zoo.network(model, width=width, resolution=resolution) for model, width, resolution in SCALES]
 PRICES = dict.fromkeys(LAYER_KINDS, 0.05) | {"depthwise_mac": 0.2, "operator": 900.0, "weight": 0.0}
+SPARE = ("pointwise_spare_mac", "convolution_spare_mac")
+PRICES |= dict.fromkeys(SPARE, 0.0)  # which int8 is not charged for
 
 
 def model_of(noise: float = 0.0) -> LatencyModel:
@@ -63,6 +65,16 @@ def model_with(times_ms: list[float]) -> LatencyModel:
     return msgspec.structs.replace(
         model, rows=tuple(msgspec.structs.replace(row, latency_ms=ms) for row, ms in rows)
     )
+
+
+def test_only_float_is_charged_for_pixels_that_do_not_fill_a_tile() -> None:
+    model, layers = model_of_machine(PRICES | dict.fromkeys(SPARE, 0.5))
+    fitted = {
+        precision: fit_layers(msgspec.structs.replace(model, precision=precision), layers).nanoseconds
+        for precision in ("fp32", "int8")
+    }
+    assert [fitted["int8"][kind] for kind in SPARE] == [0, 0]
+    assert [fitted["fp32"][kind] for kind in SPARE] == pytest.approx([0.5, 0.5], rel=0.1)
 
 
 def test_a_machine_that_follows_the_law_is_predicted() -> None:
