@@ -32,17 +32,16 @@ def with_exact_sums(
     and those whose scale an operator decides, keep theirs; so does what two additions read, for the second.
     """
     found = dict(params)
-    group_of = {name: i for i, group in enumerate(plan.groups) for name in group}
-    done = {*plan.fixed, *(group_of[name] for name in settled)}
+    done = {*plan.fixed, *(plan.group_of[name] for name in settled)}
     for layer in reversed(plan.layers):
         if layer.op_type != "Add" or layer.precision != "int8":
             continue
-        done.add(group_of[layer.output])
+        done.add(plan.group_of[layer.output])
         for name, scale in _fractions(layer, found).items():
-            if group_of[name] not in done:
-                done.add(group_of[name])
-                shared = replace(found[name], scale=scale)
-                found.update(dict.fromkeys(plan.groups[group_of[name]], shared))
+            index = plan.group_of[name]
+            if index not in done:
+                done.add(index)
+                found.update(dict.fromkeys(plan.groups[index], replace(found[name], scale=scale)))
     return found
 
 

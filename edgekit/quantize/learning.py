@@ -256,7 +256,7 @@ class _Network:
         params = dict(self.params)
         for name in segment.log_steps:
             step = float(np.float32(segment.step(name)))
-            for member in next(group for group in self._plan.groups if name in group):
+            for member in self._plan.groups[self._plan.group_of[name]]:
                 params[member] = replace(params[member], scale=step)
         params = with_exact_sums(self._plan, params, {self._plan.input})
         constants = dict(self.constants)
@@ -280,7 +280,7 @@ class _Network:
 
     def _is_free(self, name: str, made: set[str]) -> bool:
         """Whether the value's parameters are its own to choose, and nobody's outside the stretch."""
-        index = next(i for i, group in enumerate(self._plan.groups) if name in group)
+        index = self._plan.group_of[name]
         group = self._plan.groups[index]
         return index not in self._plan.fixed and set(group) <= made and len(self._plan.sources(index)) == 1
 

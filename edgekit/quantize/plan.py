@@ -83,6 +83,11 @@ class Plan:
         return (self.input, *(layer.output for layer in self.layers))
 
     @cached_property
+    def group_of(self) -> Mapping[str, int]:
+        """Value → index of its group."""
+        return {name: i for i, group in enumerate(self.groups) for name in group}
+
+    @cached_property
     def last_readers(self) -> Mapping[str, int]:
         """Value → index of the last layer that reads it, of those that any reads."""
         return {name: i for i, layer in enumerate(self.layers) for name in layer.inputs}

@@ -102,24 +102,22 @@ def work_of_layers(network: Network) -> dict[str, tuple[float, ...]]:
     return dict(zip(names, layer_amounts(network), strict=True))
 
 
-def _sample(one: Timed, unused: Sequence[int] = ()) -> _Sample:
+def _sample(one: Timed, unused: Sequence[int]) -> _Sample:
     """The network and its layers, without the kinds of these indices."""
     work = work_of_layers(one.network) if one.layers_ms else {}
-    rows = [network_amounts(one.network), *(work[layer] for layer in one.layers_ms)]
-    return _weighted(rows, [one.latency_ms, *one.layers_ms.values()], unused)
+    rows = np.array([network_amounts(one.network), *(work[layer] for layer in one.layers_ms)])
+    rows[:, unused] = 0
+    return _weighted(rows, [one.latency_ms, *one.layers_ms.values()])
 
 
 def _macs_sample(one: Timed) -> _Sample:
     """The network by its multiply-adds alone."""
-    return _weighted([[float(cost(one.network).macs)]], [one.latency_ms])
+    return _weighted(np.array([[float(cost(one.network).macs)]]), [one.latency_ms])
 
 
-def _weighted(
-    rows: Sequence[Sequence[float]], times_ms: Sequence[float], unused: Sequence[int] = ()
-) -> _Sample:
+def _weighted(design: Array, times_ms: Sequence[float]) -> _Sample:
     """The first row, the network, counts by its relative error, a layer by its error's share of it."""
-    design, values = np.array(rows, dtype=np.float64), np.array(times_ms)
-    design[:, list(unused)] = 0
+    values = np.array(times_ms)
     weights = 1 / np.sqrt(np.maximum(values, _LEAST_MS) * values[0])
     weights[0] *= _NETWORK_WEIGHT
     return _Sample(design[0], weights[:, None] * design, weights * values)

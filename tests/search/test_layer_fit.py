@@ -22,9 +22,14 @@ from edgekit.search.work import KINDS, latency_ms
 
 SCALES = [(model, width, resolution) for model, scales in SPREAD for width, resolution in scales]
 NETWORKS = [zoo.network(model, width=width, resolution=resolution) for model, width, resolution in SCALES]
-PRICES = dict.fromkeys(LAYER_KINDS, 0.05) | {"depthwise_mac": 0.2, "operator": 900.0, "weight": 0.0}
-SPARE = ("pointwise_spare_mac", "convolution_spare_mac")
-PRICES |= dict.fromkeys(SPARE, 0.0)  # which int8 is not charged for
+SPARE = ("pointwise_spare_mac", "convolution_spare_mac")  # int8 is not charged for them
+PRICES = {
+    **dict.fromkeys(LAYER_KINDS, 0.05),
+    **dict.fromkeys(SPARE, 0.0),
+    "depthwise_mac": 0.2,
+    "operator": 900.0,
+    "weight": 0.0,
+}
 
 
 def model_of(noise: float = 0.0) -> LatencyModel:
