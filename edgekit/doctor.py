@@ -165,8 +165,8 @@ def _cpu_warnings(cpu: Cpu) -> list[str]:
     if saturates_int8(cpu.features):
         return [
             "this processor has no VNNI: int8 kernels of onnxruntime and OpenVINO saturate sums in 16 bits, "
-            "so int8 accuracy measured here can be lower than elsewhere, and int8 is hardly faster than "
-            "fp32: export with --reduce-range for processors like it"
+            "which edgekit's files keep within, but other tools' files may be less accurate here than "
+            "elsewhere; and int8 is hardly faster than fp32"
         ]
     if cpu.features is not None and not INT8_DOT & set(cpu.features):
         return ["this processor has no NEON dot product: int8 is hardly faster than fp32 on it"]

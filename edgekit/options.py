@@ -163,7 +163,7 @@ class ExportOptions:
     ``time_plan``, by their share of the multiply-adds alone.
 
     ``per_tensor_weights`` gives each tensor of weights one scale, as targets that demand it do by themselves;
-    ``reduce_range`` keeps weights within ±64 for x86 processors without VNNI, which saturate otherwise.
+    ``reduce_range`` keeps weights within ±64 for kernels that add any two of their products in 16 bits.
 
     ``ranges`` is how activation ranges are chosen from what calibration saw; ``"auto"`` tries each method on
     some of the images and takes the one whose logits come nearest to the fp32 network's.

@@ -59,6 +59,7 @@ Progress = Callable[[str, int, int], None]
 
 _LABELS = "labels.txt"
 _LARGEST_SEED = 2**63 - 1  # that torch's generators take
+_ADDED_IN_PAIRS = ("onnx", "openvino")  # formats whose runtimes add int8 products so on x86 without VNNI
 _HELD_BACK_INT8 = 50  # images that an int8 export is verified on
 _HELD_BACK_FLOAT = 8  # a float file differs from the network by rounding only
 
@@ -123,7 +124,7 @@ def export(
             for target, item in zip(targets, emitted, strict=True)
         ]
         with clock.stage("verify"):
-            artifacts, warnings = _verify(built, quantized, data, emitted, progress)
+            artifacts, warnings = _verify(built, quantized, data, emitted, _saturates_here(chosen), progress)
             warnings += gate.check(emitted, progress) if gate is not None else ()
         path = _write_manifest(built, artifacts, plan, calibration, folder, options.out_dir)
     return ExportResult(
@@ -134,7 +135,7 @@ def export(
         warnings=(
             *(refusal for one in deployments for refusal in one.warnings),
             *built.warnings,
-            *_processor_warnings(options, targets),
+            *_processor_warnings(chosen, artifacts),
             *_calibration_warnings(data, calibrates),
             *(_overlap_warnings(data, gate) if gate is not None and needs_int8 else ()),
             *warnings,
@@ -233,22 +234,32 @@ def _quantize_options(options: ExportOptions, targets: Sequence[Target]) -> Quan
         effort=options.effort,
         seed=options.seed,
     )
+    if not any(_may_add_in_pairs(target, options) for target in targets):
+        chosen = replace(chosen, pair_sums=False)
     return chosen.without(options.skip_stages)
 
 
-def _processor_warnings(options: ExportOptions, targets: Sequence[Target]) -> list[str]:
-    """Of int8 files that may run on this machine, whose kernels saturate here."""
-    saturating = any(
-        target.format in ("onnx", "openvino")
-        and (target.kind == "format" or target.is_host)
-        and target.precision(options.precision) == "int8"
-        for target in targets
-    )
-    if not saturating or options.reduce_range or not saturates_int8(cpu_features(read_cpuinfo())):
+def _may_add_in_pairs(target: Target, options: ExportOptions) -> bool:
+    """Whether the int8 file may meet a processor whose kernels add two products in 16 bits."""
+    if target.format not in _ADDED_IN_PAIRS or target.precision(options.precision) != "int8":
+        return False
+    return not target.is_host or saturates_int8(cpu_features(read_cpuinfo()))
+
+
+def _saturates_here(options: QuantizeOptions) -> bool:
+    """Whether int8 files for ONNX and OpenVINO answer otherwise on this machine than elsewhere."""
+    if options.pair_sums or options.reduce_range:
+        return False
+    return saturates_int8(cpu_features(read_cpuinfo()))
+
+
+def _processor_warnings(options: QuantizeOptions, artifacts: Sequence[Artifact]) -> list[str]:
+    saturating = [a for a in artifacts if a.format in _ADDED_IN_PAIRS and a.precision == "int8"]
+    if not saturating or not _saturates_here(options):
         return []
     return [
-        "this processor has no VNNI: int8 files for ONNX and OpenVINO saturate on it and on others like it; "
-        "--reduce-range keeps their weights small enough"
+        "this processor has no VNNI: without the stage pair-sums, int8 files for ONNX and OpenVINO saturate "
+        "on it and on others like it"
     ]
 
 
@@ -328,6 +339,7 @@ def _verify(
     quantized: QuantizationResult | None,
     data: CalibrationData,
     emitted: Sequence[Emitted],
+    saturates: bool,
     progress: Progress | None,
 ) -> tuple[list[Artifact], list[str]]:
     """Every file against the fp32 graph on images that did not calibrate, as far as there are any."""
@@ -355,7 +367,8 @@ def _verify(
         if progress is not None:
             progress("verify", done, len(emitted))
     if quantized is not None:
-        check_same_answers(answers, output_steps(quantized.model, answers[0][1]))
+        exact = [item for item in answers if not saturates or item[0].format not in _ADDED_IN_PAIRS]
+        check_same_answers(exact, output_steps(quantized.model, answers[0][1]))
     return artifacts, warnings
 
 

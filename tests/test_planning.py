@@ -202,25 +202,50 @@ def test_a_target_can_demand_one_scale_for_each_tensor(
     assert asked.size_bytes < usual.size_bytes  # by the scales of all channels but one
 
 
-def test_a_processor_without_vnni_is_warned_of(
-    model: str, options: ExportOptions, monkeypatch: pytest.MonkeyPatch
+def largest_pair(path: Path) -> int:
+    """What two neighbouring weights of one sign add up to at most; of a file without depthwise layers."""
+    graph, largest = ir.load(path).graph, 0
+    for node in graph:
+        if node.op_type not in ("Conv", "Gemm"):
+            continue
+        stored = node.inputs[1].producer().inputs[0].const_value.numpy().astype(int)  # type: ignore[union-attr]
+        rows = np.moveaxis(stored.reshape(*stored.shape[:2], -1), 1, 2)  # channels innermost
+        for run in (rows.reshape(len(rows), -1), rows):
+            for sign in (1, -1):
+                even = (sign * run).clip(0)[..., : run.shape[-1] // 2 * 2]
+                largest = max(largest, int((even[..., ::2] + even[..., 1::2]).max(initial=0)))
+    return largest
+
+
+@pytest.mark.parametrize("cpuinfo", ["flags : sse2 avx2\n", "flags : avx2 avx_vnni\n"])
+def test_no_two_products_pass_16_bits_where_a_processor_may_add_them_so(
+    model: str, options: ExportOptions, monkeypatch: pytest.MonkeyPatch, cpuinfo: str
 ) -> None:
-    monkeypatch.setattr(pipeline, "read_cpuinfo", lambda: "flags : sse2 avx2\n")
-    asked: dict[str, dict[str, object]] = {
-        "onnx": {"target": "onnx"},
-        "host": {"target": "host-openvino"},
-        "tflite": {"target": "tflite"},
-        "float": {"target": "onnx", "precision": "fp32"},
-        "reduced": {"target": "onnx", "reduce_range": True},
+    monkeypatch.setattr(pipeline, "read_cpuinfo", lambda: cpuinfo)
+    lacks_vnni = "vnni" not in cpuinfo
+    asked: dict[str, tuple[dict[str, object], bool]] = {
+        "onnx": ({"target": "onnx"}, True),
+        "host": ({"target": "host-onnx"}, lacks_vnni),
+        "all": ({"target": "all"}, True),
+        "left out": ({"target": "onnx", "skip_stages": ("pair-sums",)}, False),
+        "reduced": ({"target": "onnx", "skip_stages": ("pair-sums",), "reduce_range": True}, True),
     }
-    results = {
-        name: edgekit.export(model, change(options, out_dir=options.out_dir / name, **more)).warnings
-        for name, more in asked.items()
-    }
-    warned = {
-        name for name, warnings in results.items() if any("--reduce-range" in text for text in warnings)
-    }
-    assert warned == {"onnx", "host"}
+    for name, (more, fits) in asked.items():
+        result = edgekit.export(model, change(options, out_dir=options.out_dir / name, **more))
+        (path,) = (a.path for a in result.artifacts if a.format == "onnx")
+        assert (largest_pair(path) <= 128) == fits, name
+        warned = any("no VNNI" in text for text in result.warnings)
+        assert warned == (lacks_vnni and name == "left out"), name
+
+
+def test_a_tflite_file_keeps_all_its_steps(model: str, options: ExportOptions) -> None:
+    alone, without = (
+        edgekit.export(
+            model, change(options, target="tflite", out_dir=options.out_dir / name, skip_stages=skip)
+        )
+        for name, skip in (("alone", ()), ("without", ("pair-sums",)))
+    )
+    assert alone.artifacts[0].path.read_bytes() == without.artifacts[0].path.read_bytes()
 
 
 def test_reduced_weights_reach_the_file(model: str, options: ExportOptions) -> None:

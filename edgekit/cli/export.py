@@ -132,7 +132,10 @@ def _export(
         bool, typer.Option("--per-tensor-weights", help="One scale for each tensor of int8 weights.")
     ] = False,
     reduce_range: Annotated[
-        bool, typer.Option("--reduce-range", help="Int8 weights within ±64, for x86 processors without VNNI.")
+        bool,
+        typer.Option(
+            "--reduce-range", help="Int8 weights within ±64, for kernels that add any products in 16 bits."
+        ),
     ] = False,
     ranges: Annotated[
         Ranges,

@@ -35,6 +35,7 @@ from edgekit.quantize.arithmetic import (
 )
 from edgekit.quantize.checkpoint import Checkpoint
 from edgekit.quantize.exact_sums import with_exact_sums
+from edgekit.quantize.options import QuantizeOptions
 from edgekit.quantize.plan import Layer, Plan
 from edgekit.quantize.reference import run_all
 from edgekit.quantize.rewrite import rewrite
@@ -49,6 +50,7 @@ __all__ = ["Learned", "LearningOptions", "Stretch", "cut_stretches", "learn"]
 Progress = Callable[[str, int, int], None]
 
 _STATE_BYTES = 512 << 20  # of a stretch's inputs over all images
+_HELD_BACK = 4  # images at least, where that leaves three times as many to learn on
 _WARM_UP = 0.08  # of the iterations, in which the rates grow
 _BETAS = (0.9, 0.99)
 
@@ -58,8 +60,8 @@ class LearningOptions:
     """How long and how fast: iterations, images of a batch, and Adam's rates at their highest.
 
     Rates are in steps of the weight, in steps of the output for biases, and relative for activation steps.
-    ``held_back`` is the share of the images that decide whether what was learned is kept, ``keep_every`` the
-    iterations after which it is written down how far learning is.
+    ``held_back`` is the share of the images that decide whether what was learned is kept, mirrored ones among
+    them, ``keep_every`` the iterations after which it is written down how far learning is.
     """
 
     iterations: int = 120
@@ -132,27 +134,30 @@ def learn(
     images: FloatArray,
     options: LearningOptions | None = None,
     *,
-    seed: int = 0,
+    chosen: QuantizeOptions | None = None,
     progress: Progress | None = None,
     folder: Path | None = None,
 ) -> Learned:
     """Improve integers and activation steps of a quantized network on float32 NCHW ``images``.
 
-    ``model`` is the canonical fp32 graph, ``params`` and ``constants`` what the default mode made of it.
+    ``model`` is the canonical fp32 graph, ``params`` and ``constants`` what the default mode made of it by
+    ``chosen``, whose ``seed`` draws the images and whose bounds of weights hold here too.
     Layers that cannot be differentiated here, or are not int8, stay as they are. The same arguments and
     number of threads give the same result; in ``folder`` it is kept how far they got, so that a second call
     goes on where the first was interrupted. Raises :class:`~edgekit.errors.MissingExtraError` without torch.
     """
-    options = options or LearningOptions()
-    generator = import_torch().Generator().manual_seed(seed)
-    network = _Network(model, plan, dict(params), {name: dict(kept) for name, kept in constants.items()})
-    held = max(1, round(options.held_back * len(images)))
+    options, chosen = options or LearningOptions(), chosen or QuantizeOptions()
+    generator = import_torch().Generator().manual_seed(chosen.seed)
+    copied = {name: dict(kept) for name, kept in constants.items()}
+    network = _Network(model, plan, dict(params), copied, chosen)
+    held = max(1, min(_HELD_BACK, len(images) // 4), round(options.held_back * len(images)))
+    judges = np.concatenate([images[:held], images[:held, ..., ::-1]])
     able = [one for one in cut_stretches(plan, network.nodes) if one.learns] if len(images) > held else []
     if not able:
         return Learned(network.params, network.constants, 0, 0)
-    checkpoint = Checkpoint(folder, _identity(model, params, constants, images, options, seed))
-    reference = run_all(GraphRunner(model, [plan.output], num_threads=None), images[:held])
-    noise, kept = _noise(reference, network.answer(images[:held])), 0
+    checkpoint = Checkpoint(folder, _identity(model, params, constants, images, options, chosen))
+    reference = run_all(GraphRunner(model, [plan.output], num_threads=None), judges)
+    noise, kept = _noise(reference, network.answer(judges)), 0
     for done, stretch in enumerate(able):
         report = None if progress is None else _Part(progress, done, len(able), options.iterations)
         segment = network.segment(stretch)
@@ -162,7 +167,7 @@ def learn(
         trainer.train(*states, report, partial(checkpoint.keep, done))
         before = network.params, network.constants
         network.harden(segment)
-        found = _noise(reference, network.answer(images[:held]))
+        found = _noise(reference, network.answer(judges))
         if _is_worse(noise, found):
             network.params, network.constants = before
         else:
@@ -177,11 +182,11 @@ def _identity(
     constants: Constants,
     images: FloatArray,
     options: LearningOptions,
-    seed: int,
+    chosen: QuantizeOptions,
 ) -> Iterator[bytes]:
     """Everything that decides what is learned, but the processor."""
     torch = import_torch()
-    yield repr((torch.__version__, torch.get_num_threads(), seed, options)).encode()
+    yield repr((torch.__version__, torch.get_num_threads(), chosen, options)).encode()
     yield ir.to_proto(model).SerializeToString(deterministic=True)
     yield repr(sorted(params.items())).encode()
     for name in sorted(constants):
@@ -220,9 +225,14 @@ class _Network:
     """The network's parameters and constants while stretches replace them one after another."""
 
     def __init__(
-        self, model: ir.Model, plan: Plan, params: Mapping[str, ActivationParams], constants: Constants
+        self,
+        model: ir.Model,
+        plan: Plan,
+        params: Mapping[str, ActivationParams],
+        constants: Constants,
+        chosen: QuantizeOptions,
     ) -> None:
-        self._model, self._plan = model, plan
+        self._model, self._plan, self._chosen = model, plan, chosen
         self.nodes = {node.name or "": node for node in model.graph}
         self.params, self.constants = params, constants
 
@@ -249,7 +259,9 @@ class _Network:
             for layer in stretch.layers
             if not layer.is_copy and self._is_free(layer.output, made) and layer.output != self._plan.output
         )
-        return Segment(self.nodes, stretch.layers, stretch.source, self.params, self.constants, steps)
+        return Segment(
+            self.nodes, stretch.layers, stretch.source, self.params, self.constants, steps, self._chosen
+        )
 
     def harden(self, segment: Segment) -> None:
         """Take on what was learned as parameters and integers."""

@@ -20,6 +20,7 @@ STAGES: dict[str, str] = {
     "equalize": "channels that share a scale get like ranges",
     "range-choice": "activation ranges give up rare extremes for a finer step",
     "weight-scales": "each depthwise filter has the scale of least output error",
+    "pair-sums": "two neighbouring products fit 16 bits, in which x86 processors without VNNI add them",
     "compensated-rounding": "the rounding error of a weight is absorbed by those not yet rounded",
     "gain-correction": "each layer's output gets back the strength that noise took from it",
     "bias-correction": "each layer's mean output is moved back to the fp32 network's",
@@ -32,6 +33,7 @@ CONDITIONING = frozenset({"spare-channels", "absorb-biases", "equalize"})
 _WITHOUT: dict[str, dict[str, Any]] = {
     "range-choice": {"ranges": "minmax"},
     "weight-scales": {"weight_scales": "largest"},
+    "pair-sums": {"pair_sums": False},
     "compensated-rounding": {"rounding": "nearest"},
     "gain-correction": {"gain_correction": False},
     "bias-correction": {"bias_correction": False},
@@ -55,8 +57,9 @@ class QuantizeOptions:
     ``per_channel_linear`` gives a fully-connected layer one scale per output, which runtimes before
     2021 do not take.
     ``per_tensor_weights`` gives every layer one weight scale, for accelerators that know no other.
-    ``reduce_range`` keeps weights within ±64, so that the sum of two products with 8-bit activations fits
-    int16: x86 processors without VNNI saturate it there. It costs one of the weights' bits.
+    ``pair_sums`` keeps the sum of two neighbouring products with 8-bit activations within int16, where x86
+    processors without VNNI saturate it in onnxruntime and OpenVINO: see :mod:`edgekit.graph.pair_sums`.
+    ``reduce_range`` does so whichever two a kernel adds, by weights within ±64: one of their bits less.
     ``effort`` ``"high"`` learns on top of all stages, in minutes and with torch, by ``seed``: see
     :mod:`edgekit.quantize.learning`.
     """
@@ -68,6 +71,7 @@ class QuantizeOptions:
     bias_correction: bool = True
     per_channel_linear: bool = True
     per_tensor_weights: bool = False
+    pair_sums: bool = True
     reduce_range: bool = False
     effort: Literal["default", "high"] = "default"
     seed: int = 0

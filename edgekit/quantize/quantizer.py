@@ -97,7 +97,7 @@ def _quantize(
 
         images = carried if observation.kept is None else observation.kept
         learned = learn(
-            model, plan, params, constants, images, seed=options.seed, progress=progress, folder=folder
+            model, plan, params, constants, images, chosen=options, progress=progress, folder=folder
         )
         params, constants = dict(learned.params), learned.constants
     result = rewrite(model, plan, params, constants)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.graph.pair_sums import Pairs, pair_bounds
 from edgekit.quantize.arithmetic import WEIGHT_MAX, FloatArray, Int8Array
 
 __all__ = ["round_best", "round_compensated", "second_moments"]
@@ -44,42 +45,49 @@ def second_moments(
     return moments
 
 
-def round_compensated(weight: FloatArray, scale: FloatArray, moments: FloatArray) -> Int8Array:
+def round_compensated(
+    weight: FloatArray, scale: FloatArray, moments: FloatArray, pairs: Pairs | None = None
+) -> Int8Array:
     """Integers in [-127, 127] for weight rows ``[groups, O, K]`` at ``scale`` ``[groups, O]``.
 
     ``moments`` ``[groups, K, K]`` are the second moments of the inputs. Inputs with the largest moment
-    are rounded first, while most others can still absorb their error.
+    are rounded first, while most others can still absorb their error. ``pairs`` of weights keep within what
+    fits 16 bits: see :mod:`edgekit.graph.pair_sums`.
     """
     order = np.argsort(-np.diagonal(moments, axis1=1, axis2=2), axis=1, kind="stable")
     passed_on = _triangular_factor(moments, order)
     by_input = weight.transpose(0, 2, 1)
     weights = np.take_along_axis(by_input, order[:, :, None], axis=1)
+    low, high = _bounds(weight, scale, pairs, order)
     targets, errors = weights.copy(), np.empty_like(weights)
     integers = np.empty(weights.shape, np.int8)
     for start in range(0, weights.shape[1], _BLOCK):
         block = slice(start, start + _BLOCK)
         targets[:, block] += np.matmul(passed_on[:, :start, block].transpose(0, 2, 1), errors[:, :start])
         within = passed_on[:, block, block]
+        limits = low[:, block], high[:, block]
         integers[:, block] = _round_block(
-            weights[:, block], targets[:, block], errors[:, block], scale, within
+            weights[:, block], targets[:, block], errors[:, block], scale, within, limits
         )
     back = np.argsort(order, axis=1)
     restored: Int8Array = np.take_along_axis(integers, back[:, :, None], axis=1).transpose(0, 2, 1)
     return restored
 
 
-def round_best(weight: FloatArray, scale: FloatArray, moments: FloatArray) -> tuple[Int8Array, FloatArray]:
+def round_best(
+    weight: FloatArray, scale: FloatArray, moments: FloatArray, pairs: Pairs | None = None
+) -> tuple[Int8Array, FloatArray]:
     """:func:`round_compensated` at the scale of least output error for each row, and those scales.
 
     Scales from ``scale`` up, so that nothing is clipped. With the few weights of a depthwise filter one
     scale suits them far better than another; with many the first is as good as any, and is kept.
     """
     if weight.shape[2] > _FEW:
-        return round_compensated(weight, scale, moments), scale
+        return round_compensated(weight, scale, moments, pairs), scale
     groups, outputs, size = weight.shape
     tried = scale[:, :, None] * _SCALES
     repeated = np.repeat(weight, len(_SCALES), axis=1)
-    integers = round_compensated(repeated, tried.reshape(groups, -1), moments)
+    integers = round_compensated(repeated, tried.reshape(groups, -1), moments, pairs)
     errors = repeated - integers * tried.reshape(groups, -1, 1)
     heard = np.einsum("gok,gkl,gol->go", errors, moments, errors, optimize=True)
     best = heard.reshape(groups, outputs, -1).argmin(axis=2)[:, :, None]
@@ -88,13 +96,33 @@ def round_best(weight: FloatArray, scale: FloatArray, moments: FloatArray) -> tu
     return chosen, np.take_along_axis(tried, best, axis=2)[:, :, 0]
 
 
+def _bounds(
+    weight: FloatArray, scale: FloatArray, pairs: Pairs | None, order: npt.NDArray[np.int64]
+) -> tuple[FloatArray, FloatArray]:
+    """Least and largest integers, inputs in ``order``: ``[groups, K, O]``, or ``1`` for all outputs."""
+    if pairs is None:
+        most = np.full((*order.shape, 1), WEIGHT_MAX, np.float32)
+        return -most, most
+    low, high = (
+        np.take_along_axis(bound.transpose(0, 2, 1), order[:, :, None], axis=1)
+        for bound in pair_bounds(weight / scale[..., None], pairs)
+    )
+    return low, high
+
+
 def _round_block(
-    weights: FloatArray, targets: FloatArray, errors: FloatArray, scale: FloatArray, passed_on: FloatArray
+    weights: FloatArray,
+    targets: FloatArray,
+    errors: FloatArray,
+    scale: FloatArray,
+    passed_on: FloatArray,
+    limits: tuple[FloatArray, FloatArray],
 ) -> Int8Array:
     """Round ``[groups, inputs, O]`` input by input, filling ``errors`` and moving ``targets`` on the way."""
     integers = np.empty(weights.shape, np.int8)
+    low, high = limits
     for i in range(weights.shape[1]):
-        rounded = np.clip(np.rint(targets[:, i] / scale), -WEIGHT_MAX, WEIGHT_MAX)
+        rounded = np.clip(np.rint(targets[:, i] / scale), low[:, i], high[:, i])
         integers[:, i] = rounded
         errors[:, i] = weights[:, i] - rounded * scale
         targets[:, i + 1 :] += passed_on[:, i, i + 1 :, None] * errors[:, None, i]

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from edgekit.graph.pair_sums import Pairs, pair_scale, pairs_of
 from edgekit.graph.qdq import QuantizedTensor
 from edgekit.graph.values import array_of, required
 from edgekit.quantize.arithmetic import (
@@ -37,7 +38,7 @@ from edgekit.quantize.arithmetic import (
 from edgekit.quantize.gains import output_gain
 from edgekit.quantize.layer_by_layer import LayerByLayer, raw_parts
 from edgekit.quantize.options import QuantizeOptions
-from edgekit.quantize.output_rounding import round_by_output
+from edgekit.quantize.output_rounding import round_by_output, weight_bounds
 from edgekit.quantize.plan import Layer, Plan
 from edgekit.quantize.reference import chunks
 
@@ -159,9 +160,10 @@ class _Walk:
     ) -> IntArray:
         inputs, source = self._integers(layer, state)
         weight, bias = self._array(layer, 1), self._array(layer, 2)
-        scale = self._weight_scale(layer, weight, bias, source)
+        pairs = self._pairs(layer, weight)
+        scale = self._weight_scale(layer, weight, bias, source, pairs)
         limit = self._options.weight_limit
-        integers, scale = self._round(layer, weight, scale, inputs, source)
+        integers, scale = self._round(layer, weight, scale, inputs, source, pairs)
         integers = integers.clip(-limit, limit)
         self._set(layer, 1, integers, scale)
         raw = _joined(len(inputs), self._raw(layer, state))
@@ -195,8 +197,19 @@ class _Walk:
         else:
             self._set(layer, index, quantize_weight(values, scale), scale)
 
+    def _pairs(self, layer: Layer, weight: FloatArray) -> Pairs | None:
+        """The weights whose products kernels may add up in 16 bits, where that is to fit."""
+        if not self._options.pair_sums or layer.precision != "int8":
+            return None
+        return pairs_of(self._nodes[layer.name], weight)
+
     def _weight_scale(
-        self, layer: Layer, weight: FloatArray, bias: FloatArray, source: ActivationParams
+        self,
+        layer: Layer,
+        weight: FloatArray,
+        bias: FloatArray,
+        source: ActivationParams,
+        pairs: Pairs | None,
     ) -> FloatArray:
         options = self._options
         is_linear = layer.op_type == "Gemm" and not options.per_channel_linear
@@ -204,6 +217,8 @@ class _Walk:
         # The corrected bias is the fp32 mean less the products' mean, for which the floor leaves room.
         magnitude = np.maximum(np.abs(bias), np.abs(self._means.get(layer.raw, bias)))
         floor = scale_floor(magnitude, source.scale)
+        if pairs is not None:
+            floor = np.maximum(floor, pair_scale(weight.reshape(len(weight), -1), pairs))
         if per_tensor:
             floor = np.asarray(floor.max(initial=0), np.float32)
         widened = np.float32(WEIGHT_MAX / options.weight_limit)
@@ -217,12 +232,19 @@ class _Walk:
         scale: FloatArray,
         inputs: IntArray,
         source: ActivationParams,
+        pairs: Pairs | None,
     ) -> tuple[Int8Array, FloatArray]:
         """The weight's integers, and the scale that they take."""
-        if self._options.rounding == "nearest":
-            return quantize_weight(weight, scale), scale
-        found = round_by_output(self._nodes[layer.name], weight, scale, inputs, source, self._options)
-        return found or (quantize_weight(weight, scale), scale)
+        if self._options.rounding == "compensated":
+            node = self._nodes[layer.name]
+            found = round_by_output(node, weight, scale, inputs, source, self._options, pairs)
+            if found is not None:
+                return found
+        integers = quantize_weight(weight, scale)
+        if pairs is not None:
+            bounds = weight_bounds(self._nodes[layer.name], integers, self._options)
+            integers = integers.clip(*bounds).astype(np.int8)
+        return integers, scale
 
     def _quantized(self, layer: Layer, raw: Iterable[FloatArray]) -> Iterator[IntArray]:
         """Outputs behind the fused clamp, beyond which a range shared with other values may reach."""

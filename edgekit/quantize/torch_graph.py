@@ -19,7 +19,9 @@ import onnx_ir as ir
 from edgekit.errors import MissingExtraError
 from edgekit.graph.qdq import QuantizedTensor
 from edgekit.graph.values import array_of, required
-from edgekit.quantize.arithmetic import INT8_MAX, INT8_MIN, WEIGHT_MAX, ActivationParams, FloatArray
+from edgekit.quantize.arithmetic import INT8_MAX, INT8_MIN, ActivationParams, FloatArray
+from edgekit.quantize.options import QuantizeOptions
+from edgekit.quantize.output_rounding import weight_bounds
 from edgekit.quantize.plan import Layer
 
 if TYPE_CHECKING:
@@ -127,10 +129,12 @@ class Learnable:
     """What is learned of a weighted layer, as leaves of the autograd graph.
 
     ``latent`` are the weights in steps of their ``scale`` ``[channels, 1, …]``; rounded they are the
-    integers. ``bias`` is ``[channels]`` in units of ``bias_unit``, ``base`` what it is added to.
+    integers, within ``bounds``. ``bias`` is ``[channels]`` in units of ``bias_unit``, ``base`` what it is
+    added to.
     """
 
     latent: Tensor
+    bounds: tuple[Tensor, Tensor]
     scale: Tensor
     bias: Tensor
     bias_unit: float
@@ -138,7 +142,7 @@ class Learnable:
 
     def weight(self) -> Tensor:
         """The rounded weight, through which gradients pass."""
-        rounded = self.latent.detach().round().clamp(-WEIGHT_MAX, WEIGHT_MAX)
+        rounded = self.latent.detach().round().clamp(*self.bounds)
         return (self.latent + (rounded - self.latent.detach())) * self.scale
 
     def biases(self) -> Tensor:
@@ -147,7 +151,7 @@ class Learnable:
 
     def integers(self) -> FloatArray:
         """The weight's integers."""
-        found: FloatArray = self.latent.detach().round().clamp(-WEIGHT_MAX, WEIGHT_MAX).numpy()
+        found: FloatArray = self.latent.detach().round().clamp(*self.bounds).numpy()
         return found
 
 
@@ -155,7 +159,7 @@ class Segment:
     """Consecutive layers from the value ``source`` to the value ``target``, in torch.
 
     ``params`` are the int8 parameters of all values, ``constants`` the integers of every layer: where
-    learning starts. The fp32 weights are the model's own.
+    learning starts. The fp32 weights are the model's own; ``options`` bound their integers.
     """
 
     def __init__(
@@ -166,6 +170,7 @@ class Segment:
         params: Mapping[str, ActivationParams],
         constants: Mapping[str, Mapping[int, QuantizedTensor]],
         learned_steps: frozenset[str],
+        options: QuantizeOptions,
     ) -> None:
         torch = import_torch()
         self._nodes = nodes
@@ -176,7 +181,11 @@ class Segment:
         }
         self.learnables = {
             layer.name: _learnable(
-                self._floats[layer.name][0], constants[layer.name], params[layer.output].scale
+                nodes[layer.name],
+                self._floats[layer.name][0],
+                constants[layer.name],
+                params[layer.output].scale,
+                options,
             )
             for layer in layers
             if layer.is_weighted
@@ -236,7 +245,13 @@ def _float_constants(node: ir.Node) -> tuple[Tensor, Tensor]:
     return weight, bias
 
 
-def _learnable(weight: Tensor, constants: Mapping[int, QuantizedTensor], output_step: float) -> Learnable:
+def _learnable(
+    node: ir.Node,
+    weight: Tensor,
+    constants: Mapping[int, QuantizedTensor],
+    output_step: float,
+    options: QuantizeOptions,
+) -> Learnable:
     """Starts at the integers that are there, leaning to the side on which the fp32 weight lies."""
     torch = import_torch()
     integers, bias = constants[1].values, constants[2].values
@@ -249,8 +264,10 @@ def _learnable(weight: Tensor, constants: Mapping[int, QuantizedTensor], output_
     start = torch.from_numpy(integers.astype(np.float32))
     latent = (weight / scale).clamp(start - _LEANING, start + _LEANING)
     base = torch.from_numpy((bias * constants[2].scale.astype(np.float64)).astype(np.float32))
+    low, high = weight_bounds(node, integers.astype(np.int8), options)
     return Learnable(
         latent=latent.requires_grad_(),
+        bounds=(torch.from_numpy(low), torch.from_numpy(high)),
         scale=scale,
         bias=torch.zeros_like(base, requires_grad=True),
         bias_unit=output_step,

@@ -49,7 +49,7 @@ def test_torch_runs_layers_as_onnxruntime_does(name: str) -> None:
     means = run_reference(model, plan, images[:, 0]).means
     constants, _ = quantize_constants(model, plan, params, images[:, 0], means, QuantizeOptions())
     nodes = {node.name or "": node for node in model.graph}
-    segment = Segment(nodes, plan.layers, plan.input, params, constants, frozenset())
+    segment = Segment(nodes, plan.layers, plan.input, params, constants, frozenset(), QuantizeOptions())
     quantized = rewrite(model, plan, params, constants)
     rounded = GraphRunner(quantized, ["image.dequantized"]).run(images[:, 0])["image.dequantized"]
     with torch.no_grad():

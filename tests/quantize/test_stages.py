@@ -48,7 +48,12 @@ def test_a_stage_that_is_left_out_changes_the_options(stage: str) -> None:
 
 def test_all_stages_left_out_is_plain_rounding() -> None:
     plain = QuantizeOptions(
-        "minmax", "nearest", weight_scales="largest", gain_correction=False, bias_correction=False
+        ranges="minmax",
+        rounding="nearest",
+        weight_scales="largest",
+        gain_correction=False,
+        bias_correction=False,
+        pair_sums=False,
     )
     assert QuantizeOptions().without(STAGES) == plain
     assert replace(QuantizeOptions()).without([]) == QuantizeOptions()

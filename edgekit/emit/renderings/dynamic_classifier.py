@@ -7,10 +7,12 @@ float matrix. Convolutions have no such kernel worth calling; see :mod:`edgekit.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 
 from edgekit.emit.renderings.weights import symmetric_int8
 from edgekit.graph.edit import constant_before, replace_node
+from edgekit.graph.pair_sums import pair_bounds, pair_scale, pairs_of
 from edgekit.graph.values import array_of, set_type, shape_of
 
 __all__ = ["quantize_classifier_dynamically"]
@@ -30,7 +32,7 @@ def quantize_classifier_dynamically(model: ir.Model) -> bool:
 def _integer_product(graph: ir.Graph, node: ir.Node) -> ir.Value:
     matrix = array_of(node.inputs[1])
     assert matrix is not None
-    integers, scales = symmetric_int8(matrix.astype(np.float32), axis=0)
+    integers, scales = _fitting_pairs(node, matrix.astype(np.float32))
     weight = constant_before(node, "weight.int8", np.ascontiguousarray(integers.T))
     scale = constant_before(node, "weight.scale", scales.reshape(-1))
     quantized, source_scale, zero_point = _quantized_source(graph, node)
@@ -42,6 +44,18 @@ def _integer_product(graph: ir.Graph, node: ir.Node) -> ir.Value:
     if len(node.inputs) < 3 or node.inputs[2] is None:
         return scaled
     return _add(graph, node, "Add", [scaled, node.inputs[2]], ir.DataType.FLOAT)
+
+
+def _fitting_pairs(
+    node: ir.Node, matrix: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Integers ``[out, in]`` and scales ``[out, 1]`` with which no kernel's sum of two products saturates."""
+    _, scales = symmetric_int8(matrix, axis=0)
+    pairs = pairs_of(node, matrix)
+    assert pairs is not None
+    wide_enough: npt.NDArray[np.float32] = np.maximum(scales, pair_scale(matrix, pairs)[:, None])
+    steps: npt.NDArray[np.float32] = matrix / wide_enough
+    return np.rint(steps).clip(*pair_bounds(steps, pairs)).astype(np.int8), wide_enough
 
 
 def _quantized_source(graph: ir.Graph, node: ir.Node) -> tuple[ir.Value, ir.Value, ir.Value]:

@@ -16,6 +16,7 @@ from edgekit.emit import EmitOptions
 from edgekit.models import zoo
 from edgekit.models.module import build
 from edgekit.options import Precision
+from edgekit.parity import sqnr_db
 
 SIDE = 96
 FIRST_OF_FAMILIES = ["mobilenet_v1", "mobilenet_v2", "efficientnet_b0", "efficientnet_lite0", "squeezenet1_0"]
@@ -55,7 +56,6 @@ def test_float_families_answer_like_onnxruntime(name: str, precision: Precision,
 def test_int8_families_answer_like_onnxruntime(name: str, quantize_small: Any, compare: Any) -> None:
     result = compare(quantize_small(network(name), IMAGES), IMAGES, EmitOptions("int8"))
     # Single operators round alike but for rare ties, which a deep network of random weights amplifies.
-    noise = np.sum(np.square(result.error))
-    assert 10 * np.log10(np.sum(np.square(result.want)) / noise) > 15
+    assert sqnr_db(result.want, result.want + result.error) > 15
     assert result.emitted.dtypes.keys() == {"int8", "int32"}
     assert_rendered_well(result)
