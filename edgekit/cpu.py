@@ -45,7 +45,7 @@ def cpu_features(cpuinfo: str) -> tuple[str, ...]:
 def saturates_int8(features: tuple[str, ...] | None) -> bool:
     """Whether int8 kernels add pairs of products in 16 bits: x86 without VNNI. False for what is unknown.
 
-    onnxruntime and OpenVINO do so there, since ``vpmaddubsw`` is the only instruction for it; weights
-    within ±64 keep the sums exact. Arm's kernels, and LiteRT's, widen before they add.
+    onnxruntime and OpenVINO do so there, see :mod:`edgekit.graph.pair_sums`. Arm's kernels, and LiteRT's,
+    widen before they add.
     """
     return features is not None and "NEON" not in features and not INT8_DOT & set(features)

@@ -34,6 +34,7 @@ _TRAFFIC_BEYOND = (1 << 16, 1 << 18, 1 << 20)
 _FILTER_BEYOND = (4096, 6144, 8192, 16384, 32768)
 
 _STEP_KINDS = (
+    "pointwise_narrow_mac",
     "pointwise_mac",
     "pointwise_wide_mac",
     "pointwise_uneven_mac",
@@ -43,6 +44,7 @@ _STEP_KINDS = (
     "pointwise_output",
     "pointwise_input",
     "pointwise_pixel",
+    "convolution_narrow_mac",
     "convolution_mac",
     "convolution_wide_mac",
     "convolution_uneven_mac",
@@ -53,6 +55,7 @@ _STEP_KINDS = (
     "convolution_input",
     "convolution_pixel",
     "convolution_column",
+    "depthwise_narrow_mac",
     "depthwise_mac",
     "depthwise_wide_mac",
     "depthwise_output",
@@ -85,10 +88,11 @@ LAYER_KINDS = (
 )
 """What a network is charged for. ``pointwise`` are 1×1 convolutions, ``convolution`` other full ones,
 ``grouped`` those of several groups that are not depthwise. ``mac`` fills packs of 16 channels, ``wide_mac``
-of 32, ``uneven_mac`` is of the latter where one pack is not full, ``spare_mac`` what tiles of seven pixels
-compute beyond the last, ``tile`` blocks of 64 by 64 channels, ``tap`` packs of 64, for each place of the
-window; ``column`` is each number that a window of a convolution gathers, ``depthwise_mac_beyond``
-multiply-adds with a filter of more weights than that.
+of 32, ``uneven_mac`` is of the latter where one pack is not full; ``narrow_mac`` fills packs of 8 channels
+and of 8 products, as int8 does on AVX2. ``spare_mac`` is what tiles of seven pixels compute beyond the last,
+``tile`` blocks of 64 by 64 channels, ``tap`` packs of 64, for each place of the window; ``column`` is each
+number that a window of a convolution gathers, ``depthwise_mac_beyond`` multiply-adds with a filter of more
+weights than that.
 
 ``linear_weight`` is each weight of a fully connected layer, ``weight`` each of a convolution. Of all weights,
 and of what full convolutions multiply, ``weight_beyond`` and ``wide_mac_beyond`` take the part by which the
@@ -99,7 +103,7 @@ gate, ``rescaled`` one with a number for each channel, ``normalized`` a batch no
 Elements of ``maximum`` and ``average`` are what a pool reads, as often as windows overlap, of ``mean`` what a
 global one reads; ``traffic_beyond`` is what a layer reads and writes beyond a count."""
 
-_PACK, _WIDE_PACK, _TILE, _INPUT_PACK, _ROWS = 16, 32, 64, 4, 7
+_NARROW_PACK, _PACK, _WIDE_PACK, _TILE, _INPUT_PACK, _ROWS = 8, 16, 32, 64, 4, 7
 _ELEMENTS = {
     **dict.fromkeys(("Sigmoid", "Tanh", "LRN"), "gate"),
     **dict.fromkeys(("HardSwish", "HardSigmoid"), "hard_gate"),
@@ -200,10 +204,12 @@ def _conv(step: Step, areas: Sequence[int]) -> Amounts:
 def _full(step: Step, areas: Sequence[int]) -> Amounts:
     pixels, products = areas[step.out.extent], _packed(step.products, _INPUT_PACK)
     outputs = _packed(step.out.channels, _PACK) * pixels
+    narrow = _packed(step.out.channels, _NARROW_PACK) * _packed(step.products, _NARROW_PACK)
     wide_pack = _packed(step.out.channels, _WIDE_PACK if step.out.channels > _PACK else _PACK)
     wide = wide_pack * pixels
     taps = _packed(step.out.channels, _TILE) * _taps(step) * pixels
     amounts = {
+        "narrow_mac": float(narrow * pixels),
         "mac": float(outputs * products),
         "wide_mac": float(wide * products),
         "spare_mac": float(wide_pack * (_packed(pixels, _ROWS) - pixels) * products),
@@ -228,8 +234,11 @@ def _grouped(step: Step, areas: Sequence[int]) -> Amounts:
 
 def _depthwise(step: Step, areas: Sequence[int]) -> Amounts:
     pixels, filters = areas[step.out.extent], step.out.channels * step.products
-    outputs, wide = (_packed(step.out.channels, pack) * pixels for pack in (_PACK, _WIDE_PACK))
+    narrow, outputs, wide = (
+        _packed(step.out.channels, pack) * pixels for pack in (_NARROW_PACK, _PACK, _WIDE_PACK)
+    )
     return {
+        "depthwise_narrow_mac": float(narrow * step.products),
         "depthwise_mac": float(outputs * step.products),
         "depthwise_wide_mac": float(wide * step.products),
         "depthwise_output": float(outputs),
