@@ -88,8 +88,8 @@ LAYER_KINDS = (
 )
 """What a network is charged for. ``pointwise`` are 1×1 convolutions, ``convolution`` other full ones,
 ``grouped`` those of several groups that are not depthwise. ``mac`` fills packs of 16 channels, ``wide_mac``
-of 32, ``uneven_mac`` is of the latter where one pack is not full; ``narrow_mac`` fills packs of 8 channels
-and of 8 products, as int8 does on AVX2. ``spare_mac`` is what tiles of seven pixels compute beyond the last,
+of 32, ``uneven_mac`` is of the latter where one pack is not full; ``narrow_mac`` fills packs of 8 channels,
+read ones as well, as int8 does on AVX2. ``spare_mac`` is what tiles of seven pixels compute beyond the last,
 ``tile`` blocks of 64 by 64 channels, ``tap`` packs of 64, for each place of the window; ``column`` is each
 number that a window of a convolution gathers, ``depthwise_mac_beyond`` multiply-adds with a filter of more
 weights than that.
@@ -204,7 +204,9 @@ def _conv(step: Step, areas: Sequence[int]) -> Amounts:
 def _full(step: Step, areas: Sequence[int]) -> Amounts:
     pixels, products = areas[step.out.extent], _packed(step.products, _INPUT_PACK)
     outputs = _packed(step.out.channels, _PACK) * pixels
-    narrow = _packed(step.out.channels, _NARROW_PACK) * _packed(step.products, _NARROW_PACK)
+    # At each place of the window, channels fill packs of their own: of an image, three of eight.
+    narrow_products = _taps(step) * _packed(step.inputs[0].channels, _NARROW_PACK)
+    narrow = _packed(step.out.channels, _NARROW_PACK) * narrow_products
     wide_pack = _packed(step.out.channels, _WIDE_PACK if step.out.channels > _PACK else _PACK)
     wide = wide_pack * pixels
     taps = _packed(step.out.channels, _TILE) * _taps(step) * pixels

@@ -127,6 +127,15 @@ def test_a_block_has_the_work_of_its_layers() -> None:
             assert amount == sum(one.get(kind, 0.0) for one in steps)
 
 
+def test_a_window_fills_packs_at_each_of_its_places() -> None:
+    """The first layer of EfficientNet-Lite0: 3 × 3 pixels of 3 channels, which take a pack of 8 each."""
+    amounts = work_of_layers(zoo.network("efficientnet_lite0"))["stem.conv"]
+    work = dict(zip(LAYER_KINDS, amounts, strict=True))
+    assert work["convolution_narrow_mac"] == 112 * 112 * 32 * 9 * 8
+    assert work["convolution_mac"] == 112 * 112 * 32 * 28
+    assert work["convolution_uneven_mac"] == 0
+
+
 def test_the_work_of_the_layers_is_that_of_the_network() -> None:
     for network in NETWORKS[::9]:
         layers = work_of_layers(network)
