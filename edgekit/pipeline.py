@@ -243,13 +243,15 @@ def _may_add_in_pairs(target: Target, options: ExportOptions) -> bool:
     """Whether the int8 file may meet a processor whose kernels add two products in 16 bits."""
     if target.format not in _ADDED_IN_PAIRS or target.precision(options.precision) != "int8":
         return False
-    return not target.is_host or saturates_int8(cpu_features(read_cpuinfo()))
+    return not target.is_host or _adds_in_pairs_here()
 
 
 def _saturates_here(options: QuantizeOptions) -> bool:
     """Whether int8 files for ONNX and OpenVINO answer otherwise on this machine than elsewhere."""
-    if options.pair_sums or options.reduce_range:
-        return False
+    return not (options.pair_sums or options.reduce_range) and _adds_in_pairs_here()
+
+
+def _adds_in_pairs_here() -> bool:
     return saturates_int8(cpu_features(read_cpuinfo()))
 
 

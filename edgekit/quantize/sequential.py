@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from edgekit.graph.pair_sums import Pairs, pair_scale, pairs_of
+from edgekit.graph.pair_sums import Pairs, pair_bounds, pair_scale, pairs_of
 from edgekit.graph.qdq import QuantizedTensor
 from edgekit.graph.values import array_of, required
 from edgekit.quantize.arithmetic import (
@@ -38,7 +38,7 @@ from edgekit.quantize.arithmetic import (
 from edgekit.quantize.gains import output_gain
 from edgekit.quantize.layer_by_layer import LayerByLayer, raw_parts
 from edgekit.quantize.options import QuantizeOptions
-from edgekit.quantize.output_rounding import round_by_output, weight_bounds
+from edgekit.quantize.output_rounding import round_by_output
 from edgekit.quantize.plan import Layer, Plan
 from edgekit.quantize.reference import chunks
 
@@ -242,8 +242,8 @@ class _Walk:
                 return found
         integers = quantize_weight(weight, scale)
         if pairs is not None:
-            bounds = weight_bounds(self._nodes[layer.name], integers, self._options)
-            integers = integers.clip(*bounds).astype(np.int8)
+            rows = integers.reshape(len(integers), -1).astype(np.float32)
+            integers = rows.clip(*pair_bounds(rows, pairs)).astype(np.int8).reshape(weight.shape)
         return integers, scale
 
     def _quantized(self, layer: Layer, raw: Iterable[FloatArray]) -> Iterator[IntArray]:
