@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import NamedTuple
 
 from edgekit.models.deployed import Step, steps_of
@@ -21,15 +21,16 @@ from edgekit.models.network import Network, Structure
 __all__ = [
     "LAYER_KINDS",
     "Block",
+    "Bulk",
     "beyond",
     "block_of",
     "layer_amounts",
     "network_amounts",
     "step_amounts",
-    "unkept",
 ]
 
 _FOOTPRINT_BEYOND = tuple(1 << power for power in range(17, 25))
+_OUTPUTS_BEYOND = (1 << 17, 1 << 19, 1 << 21)
 _TRAFFIC_BEYOND = (1 << 16, 1 << 18, 1 << 20)
 _FILTER_BEYOND = (4096, 6144, 8192, 16384, 32768)
 
@@ -38,6 +39,7 @@ _STEP_KINDS = (
     "pointwise_mac",
     "pointwise_wide_mac",
     "pointwise_uneven_mac",
+    "pointwise_odd_mac",
     "pointwise_spare_mac",
     "pointwise_tile",
     "pointwise_tap",
@@ -48,6 +50,7 @@ _STEP_KINDS = (
     "convolution_mac",
     "convolution_wide_mac",
     "convolution_uneven_mac",
+    "convolution_odd_mac",
     "convolution_spare_mac",
     "convolution_tile",
     "convolution_tap",
@@ -58,6 +61,7 @@ _STEP_KINDS = (
     "depthwise_narrow_mac",
     "depthwise_mac",
     "depthwise_wide_mac",
+    "depthwise_odd_mac",
     "depthwise_output",
     "depthwise_input",
     *(f"depthwise_mac_beyond_{count}" for count in _FILTER_BEYOND),
@@ -73,6 +77,7 @@ _STEP_KINDS = (
     "arithmetic_element",
     "copied_element",
     "padded_element",
+    "padded_pixel",
     "shuffled_element",
     "mean_element",
     "maximum_element",
@@ -85,23 +90,26 @@ LAYER_KINDS = (
     *_STEP_KINDS,
     *(f"weight_beyond_{count}" for count in _FOOTPRINT_BEYOND),
     *(f"wide_mac_beyond_{count}" for count in _FOOTPRINT_BEYOND),
+    *(f"depthwise_mac_of_outputs_beyond_{count}" for count in _OUTPUTS_BEYOND),
 )
 """What a network is charged for. ``pointwise`` are 1×1 convolutions, ``convolution`` other full ones,
 ``grouped`` those of several groups that are not depthwise. ``mac`` fills packs of 16 channels, ``wide_mac``
-of 32, ``uneven_mac`` is of the latter where one pack is not full; ``narrow_mac`` fills packs of 8 channels,
-read ones as well, as int8 does on AVX2. ``spare_mac`` is what tiles of seven pixels compute beyond the last,
-``tile`` blocks of 64 by 64 channels, ``tap`` packs of 64, for each place of the window; ``column`` is each
-number that a window of a convolution gathers, ``depthwise_mac_beyond`` multiply-adds with a filter of more
-weights than that.
+of 32, ``uneven_mac`` is of the latter where one pack is not full, ``odd_mac`` where one of 8 is not;
+``narrow_mac`` fills packs of 8 channels, read ones as well, as int8 does on AVX2. ``spare_mac`` is what tiles
+of seven pixels compute beyond the last, ``tile`` blocks of 64 by 64 channels, ``tap`` packs of 64, for each
+place of the window; ``column`` is each number that a window of a convolution gathers,
+``depthwise_mac_beyond`` multiply-adds with a filter of more weights than that.
 
 ``linear_weight`` is each weight of a fully connected layer, ``weight`` each of a convolution. Of all weights,
 and of what full convolutions multiply, ``weight_beyond`` and ``wide_mac_beyond`` take the part by which the
-network's weights and outputs are beyond a count.
+network's weights and outputs are beyond a count, ``depthwise_mac_of_outputs_beyond`` of what depthwise ones
+multiply that by which its outputs are.
 
 ``gate`` are sigmoid and its kin, ``hard_gate`` what is made of clamps, ``gated`` their product with what they
 gate, ``rescaled`` one with a number for each channel, ``normalized`` a batch norm behind no convolution.
 Elements of ``maximum`` and ``average`` are what a pool reads, as often as windows overlap, of ``mean`` what a
-global one reads; ``traffic_beyond`` is what a layer reads and writes beyond a count."""
+global one reads; ``padded_element`` and ``padded_pixel`` are put into a wider frame before a pool;
+``traffic_beyond`` is what a layer reads and writes beyond a count."""
 
 _NARROW_PACK, _PACK, _WIDE_PACK, _TILE, _INPUT_PACK, _ROWS = 8, 16, 32, 64, 4, 7
 _ELEMENTS = {
@@ -118,16 +126,24 @@ Areas = tuple[int, ...]
 Amounts = dict[str, float]
 
 
-class Block(NamedTuple):
-    """A block's amounts of all kinds but what is beyond a footprint, and all it has to hold.
+class Bulk(NamedTuple):
+    """What caches may be too small for: weights, multiply-adds by the kind of convolution, and outputs."""
 
-    What may be beyond are ``weights``, and ``macs`` of full convolutions.
-    """
+    weights: float = 0.0
+    full_macs: float = 0.0
+    depthwise_macs: float = 0.0
+    outputs: float = 0.0
+
+    def plus(self, other: Bulk, count: int = 1) -> Bulk:
+        """This and ``count`` times another."""
+        return Bulk(*(one + count * more for one, more in zip(self, other, strict=True)))
+
+
+class Block(NamedTuple):
+    """A block's amounts of all kinds but what is beyond the caches, and what may be."""
 
     amounts: tuple[float, ...]
-    weights: float
-    macs: float
-    footprint: float
+    bulk: Bulk
 
 
 @lru_cache(maxsize=1 << 16)
@@ -149,18 +165,24 @@ def layer_amounts(network: Network) -> list[tuple[float, ...]]:
         for _ in range(run.repeat)
         for step in steps_of(run.site.structure)
     ]
-    shares = unkept(sum(layer.footprint for layer in layers))
-    return [(*layer.amounts, *beyond(layer.weights, layer.macs, shares)) for layer in layers]
+    whole = reduce(Bulk.plus, (layer.bulk for layer in layers), Bulk())
+    return [(*layer.amounts, *beyond(layer.bulk, whole)) for layer in layers]
 
 
-def unkept(footprint: float) -> tuple[float, ...]:
-    """For each count beyond which kinds go, what part of a footprint a cache of that size does not hold."""
-    return tuple(max(0.0, 1 - count / footprint) if footprint else 0.0 for count in _FOOTPRINT_BEYOND)
+def beyond(part: Bulk, whole: Bulk) -> tuple[float, ...]:
+    """The last of ``LAYER_KINDS``: how much of a part is beyond what caches hold of the whole network."""
+    of_all = _unkept(whole.weights + whole.outputs, _FOOTPRINT_BEYOND)
+    of_outputs = _unkept(whole.outputs, _OUTPUTS_BEYOND)
+    return (
+        *(part.weights * share for share in of_all),
+        *(part.full_macs * share for share in of_all),
+        *(part.depthwise_macs * share for share in of_outputs),
+    )
 
 
-def beyond(weights: float, macs: float, shares: Sequence[float]) -> tuple[float, ...]:
-    """The last of ``LAYER_KINDS``, of weights and multiply-adds of which these shares are not kept."""
-    return tuple(amount * share for amount in (weights, macs) for share in shares)
+def _unkept(amount: float, counts: Iterable[int]) -> list[float]:
+    """For each count, what part of an amount a cache of that size does not hold."""
+    return [max(0.0, 1 - count / amount) if amount else 0.0 for count in counts]
 
 
 def _block(steps: Iterable[Step], areas: Sequence[int]) -> Block:
@@ -171,11 +193,10 @@ def _block(steps: Iterable[Step], areas: Sequence[int]) -> Block:
             amounts[kind] += amount
         weights += _weights(step, areas)
         outputs += step.out.channels * areas[step.out.extent]
+    full_macs = amounts["pointwise_wide_mac"] + amounts["convolution_wide_mac"]
     return Block(
         tuple(amounts[kind] for kind in _STEP_KINDS),
-        weights,
-        amounts["pointwise_wide_mac"] + amounts["convolution_wide_mac"],
-        weights + outputs,
+        Bulk(weights, full_macs, amounts["depthwise_mac"], outputs),
     )
 
 
@@ -216,6 +237,7 @@ def _full(step: Step, areas: Sequence[int]) -> Amounts:
         "wide_mac": float(wide * products),
         "spare_mac": float(wide_pack * (_packed(pixels, _ROWS) - pixels) * products),
         "uneven_mac": float(wide * products) if step.out.channels % _WIDE_PACK else 0.0,
+        "odd_mac": float(wide * products) if step.out.channels % _NARROW_PACK else 0.0,
         "tile": float(taps * _packed(step.inputs[0].channels, _TILE)),
         "tap": float(taps),
         "output": float(outputs),
@@ -243,6 +265,7 @@ def _depthwise(step: Step, areas: Sequence[int]) -> Amounts:
         "depthwise_narrow_mac": float(narrow * step.products),
         "depthwise_mac": float(outputs * step.products),
         "depthwise_wide_mac": float(wide * step.products),
+        "depthwise_odd_mac": float(outputs * step.products) if step.out.channels % _NARROW_PACK else 0.0,
         "depthwise_output": float(outputs),
         "depthwise_input": _read_once(step, areas),
         **{
@@ -267,7 +290,9 @@ def _read(step: Step, areas: Sequence[int]) -> Amounts:
     if step.window is None:
         return {kind: read}
     # Where no window strides, kernels pad as they read; else an operator of its own does.
-    padded = {"padded_element": read} if step.window.pad and max(step.window.stride) > 1 else {}
+    is_padded = step.window.pad and max(step.window.stride) > 1
+    pixels = float(areas[step.inputs[0].extent])
+    padded = {"padded_element": read, "padded_pixel": pixels} if is_padded else {}
     return {kind: float(step.out.channels * areas[step.out.extent] * _taps(step)), **padded}
 
 

@@ -35,7 +35,7 @@ from edgekit.models.layers import (
 )
 from edgekit.models.network import Network, Structure
 from edgekit.options import Precision
-from edgekit.search.layer_work import LAYER_KINDS, beyond, block_of, unkept
+from edgekit.search.layer_work import LAYER_KINDS, Bulk, beyond, block_of
 
 __all__ = ["KINDS", "Prices", "latency_ms", "work"]
 
@@ -100,21 +100,18 @@ def latency_ms(network: Network, precision: Precision, prices: Prices) -> float:
 
 
 def _latency_of_layers_ms(network: Network, prices: Prices) -> float:
-    nanoseconds = weights = macs = footprint = 0.0
+    nanoseconds, whole = 0.0, Bulk()
     for _, count, site in network.runs:
         areas = tuple(site.areas)
-        block = block_of(site.structure, areas)
         nanoseconds += count * _priced_block(site.structure, areas, prices)
-        weights += count * block.weights
-        macs += count * block.macs
-        footprint += count * block.footprint
-    more = beyond(weights, macs, unkept(footprint))
+        whole = whole.plus(block_of(site.structure, areas).bulk, count)
+    more = beyond(whole, whole)
     return (nanoseconds + _charge(prices[-len(more) :], more)) * 1e-6
 
 
 @lru_cache(maxsize=1 << 16)
 def _priced_block(structure: Structure, areas: tuple[int, ...], prices: Prices) -> float:
-    """Nanoseconds of a block without what is beyond the network's footprint."""
+    """Nanoseconds of a block without what is beyond the caches."""
     return _charge(prices, block_of(structure, areas).amounts)
 
 

@@ -1,12 +1,13 @@
 """How far `edgekit benchmark` can be believed: repeated, beside the runtimes' own tools, and by a bad line.
 
-    .venv/bin/python tests/benchmarks/measurement.py FILE... [--only repeat|loop|overhead|ssh|cuts]
+    .venv/bin/python tests/benchmarks/measurement.py FILE... [--only PART] [--pairs 12]
 
-``repeat`` measures the first file in ten processes, one after the other. ``loop`` takes turns of hundredths
-of a second with a bare loop around the same loaded file, so that what the harness adds shows whatever the
-machine does (OpenVINO is left out: it tells each run's time itself). ``overhead`` sets each file's figure
-beside that of its runtime's tool (``litert-benchmark``, ``benchmark_app``) or, for ONNX, a bare loop, in
-turns on the same core. ``ssh`` measures by a local sshd, in turns with measuring here. Neighbours are
+Parts are ``repeat``, ``loop``, ``overhead``, ``ssh`` and ``cuts``. ``repeat`` measures the first file in ten
+processes, one after the other. ``loop`` takes turns of hundredths of a second with a bare loop around the
+same loaded file, so that what the harness adds shows whatever the machine does (OpenVINO is left out: it
+tells each run's time itself). ``overhead`` sets each file's figure beside that of its runtime's tool
+(``litert-benchmark``, ``benchmark_app``) or, for ONNX, a bare loop, in turns A B B A on the same core: the
+more ``--pairs``, the finer. ``ssh`` measures by a local sshd, in turns with measuring here. Neighbours are
 compared, and what is claimed is the least that all pairs together allow, since other work on the machine only
 blurs them. ``cuts`` sweeps by a line that is cut at random points.
 """
@@ -102,12 +103,14 @@ class Row:
 
 
 Found = tuple[list[Row], list[Claim]]
+Part = Callable[[list[Path]], Found]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--only", choices=PARTS, action="append")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="of overhead, for each file")
     parser.add_argument("--json", action="store_true")
     report.main(partial(_measure, parser.parse_args()))
 
@@ -116,9 +119,10 @@ def _measure(args: argparse.Namespace) -> None:
     machine = report.this_machine()
     rows: list[Row] = []
     claims: list[Claim] = []
-    for name in args.only or PARTS:
+    parts: dict[str, Part] = {**PARTS, "overhead": partial(_overhead, pairs=args.pairs)}
+    for name in args.only or parts:
         report.note(name)
-        more_rows, more_claims = PARTS[name](args.files)
+        more_rows, more_claims = parts[name](args.files)
         rows += more_rows
         claims += more_claims
     report.Show(machine, COLUMNS, rows, claims).conclude(as_json=args.json)
@@ -178,21 +182,26 @@ def _bare_ms(invoke: Invoke, count: int) -> float:
     return (time.perf_counter() - before) * 1e3 / count
 
 
-def _overhead(files: list[Path]) -> Found:
+def _overhead(files: list[Path], pairs: int = PAIRS) -> Found:
     rows: list[Row] = []
     claims: list[Claim] = []
     for path in files:
         ours: list[Row] = []
         theirs: list[Row] = []
-        for _ in range(PAIRS):
-            (found,) = benchmark([path], BenchmarkOptions(num_runs=100, cpus=CORE)).records
-            ours.append(_row(f"edgekit, {path.name}", found))
-            theirs.append(TOOLS[path.suffix](path))
+        sides = ((ours, _edgekit), (theirs, TOOLS[path.suffix]))
+        for pair in range(pairs):
+            for found, measure in sides[:: -1 if pair % 2 else 1]:
+                found.append(measure(path))
         rows += [_summary(ours), _summary(theirs)]
         over, error = _over(ours, theirs)
         what = f"% over the tool for certain, {path.name} ({over:+.1f} ± {2 * error:.1f})"
         claims.append(Claim(what, abs(over) - 2 * error, "≤", 2))
     return rows, claims
+
+
+def _edgekit(path: Path) -> Row:
+    (found,) = benchmark([path], BenchmarkOptions(num_runs=100, cpus=CORE)).records
+    return _row(f"edgekit, {path.name}", found)
 
 
 def _over(ours: list[Row], theirs: list[Row]) -> tuple[float, float]:
@@ -334,7 +343,7 @@ def _row(what: str, found: LatencyRecord) -> Row:
     return Row(what, found.latency_ms.median, found.latency_ms.ci95, found.latency_ms.min, found.noisy)
 
 
-PARTS: dict[str, Callable[[list[Path]], Found]] = {
+PARTS: dict[str, Part] = {
     "repeat": _repeat,
     "loop": _loop,
     "overhead": _overhead,

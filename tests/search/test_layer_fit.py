@@ -136,6 +136,17 @@ def test_a_window_fills_packs_at_each_of_its_places() -> None:
     assert work["convolution_uneven_mac"] == 0
 
 
+def test_what_does_not_fill_packs_of_eight_and_what_is_padded_is_told_apart() -> None:
+    """The stem of ShuffleNet at half its width: 12 channels, and a pool that strides over a padded frame."""
+    layers = work_of_layers(zoo.network("shufflenet_v2_x1_0", width=0.5))
+    stem, pool = (dict(zip(LAYER_KINDS, layers[name], strict=True)) for name in ("stem.conv", "pool.pool"))
+    assert stem["convolution_odd_mac"] == stem["convolution_wide_mac"] == 112 * 112 * 16 * 28
+    assert pool["padded_pixel"] == 112 * 112
+    assert pool["padded_element"] == 112 * 112 * 12
+    full = work_of_layers(zoo.network("mobilenet_v2"))["stem.conv"]
+    assert dict(zip(LAYER_KINDS, full, strict=True))["convolution_odd_mac"] == 0
+
+
 def test_the_work_of_the_layers_is_that_of_the_network() -> None:
     for network in NETWORKS[::9]:
         layers = work_of_layers(network)

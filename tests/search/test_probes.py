@@ -18,6 +18,7 @@ OF_LARGE_NETWORKS = {
     "depthwise_mac_beyond_32768",
     "convolution_traffic_beyond_1048576",
     "traffic_beyond_1048576",
+    "depthwise_mac_of_outputs_beyond_2097152",
     *(f"weight_beyond_{count}" for count in (4194304, 8388608, 16777216)),
     *(f"wide_mac_beyond_{count}" for count in (4194304, 8388608, 16777216)),
 }
