@@ -13,7 +13,7 @@ from edgekit.errors import ImageError, InputError, ModelFileError
 from edgekit.images import SkippedImage, class_folders, find_images, labelled_images, normalize, stream_pixels
 from edgekit.manifest import Manifest, ManifestArtifact
 from edgekit.options import Preprocessing, TensorSpec
-from edgekit.parity import agreement, sqnr_db, top_k
+from edgekit.parity import agreement, expected_agreement, sqnr_db, top_k
 from edgekit.quantize.recipe import image_set
 from edgekit.results import Comparison, Evaluation
 
@@ -103,6 +103,7 @@ def compare(
         top5,
         agreement(expected, logits),
         sqnr_db(expected, logits),
+        expected_agreement(expected, logits),
         skipped=len(images) - len(paths),
     )
 

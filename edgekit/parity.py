@@ -13,7 +13,9 @@ import numpy.typing as npt
 from edgekit.errors import InputError
 from edgekit.results import Parity
 
-__all__ = ["agreement", "max_relative_error", "parity", "sqnr_db", "top_k"]
+__all__ = ["agreement", "expected_agreement", "max_relative_error", "parity", "sqnr_db", "top_k"]
+
+_DEVIATION = 0.6745  # of a normal distribution: half of all numbers are nearer to the mean, in sigmas
 
 
 def parity(reference: npt.ArrayLike, test: npt.ArrayLike) -> Parity:
@@ -40,6 +42,24 @@ def agreement(reference: npt.ArrayLike, test: npt.ArrayLike) -> float:
     """Share of images whose largest logit has the same index, in percent."""
     expected, actual = _pair(reference, test)
     return 100 * float((expected.argmax(1) == actual.argmax(1)).mean())
+
+
+def expected_agreement(reference: npt.ArrayLike, test: npt.ArrayLike) -> float:
+    """The agreement that noise like the test's leaves to be expected on these images, in percent.
+
+    An image is as likely to keep its class as normal noise is to stay below the lead of the reference's
+    largest logit over its second, the noise being what is usual of that difference. Agreement far below it is
+    no matter of near ties. 100 for a single class.
+    """
+    expected, actual = _pair(reference, test)
+    if expected.shape[1] < 2:
+        return 100.0
+    best = np.argsort(-expected, axis=1)[:, :2]
+    (lead, found) = (np.take_along_axis(some, best, axis=1) @ (1, -1) for some in (expected, actual))
+    noise = float(np.median(np.abs(found - lead))) / _DEVIATION
+    if not noise:
+        return 100.0
+    return 100 * float(np.mean([0.5 * (1 + math.erf(one / noise / math.sqrt(2))) for one in lead]))
 
 
 def max_relative_error(reference: npt.ArrayLike, test: npt.ArrayLike) -> float:

@@ -229,8 +229,9 @@ class Comparison:
 
     ``top1`` and ``top5`` belong to ``artifact``, in percent, and are ``None`` for images without labels.
     ``agreement`` is how often both name the same class, in percent; ``sqnr_db`` the signal-to-
-    quantization-noise ratio of the logits in dB, infinite for equal ones. ``skipped`` counts files that
-    could not be read.
+    quantization-noise ratio of the logits in dB, infinite for equal ones. ``expected_agreement`` is what
+    noise of its size leaves to be expected on these images, of which near ties change sides. ``skipped``
+    counts files that could not be read.
     """
 
     reference: Path
@@ -240,6 +241,7 @@ class Comparison:
     top5: float | None
     agreement: float
     sqnr_db: float
+    expected_agreement: float
     skipped: int = 0
 
     def to_json(self) -> dict[str, JSON]:
@@ -250,6 +252,7 @@ class Comparison:
             "top5": _rounded(self.top5, 2),
             "agreement": _rounded(self.agreement, 2),
             "sqnr_db": _rounded(self.sqnr_db, 2),
+            "expected_agreement": _rounded(self.expected_agreement, 2),
         }
 
 

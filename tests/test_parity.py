@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgekit.errors import InputError
-from edgekit.parity import agreement, max_relative_error, parity, sqnr_db, top_k
+from edgekit.parity import agreement, expected_agreement, max_relative_error, parity, sqnr_db, top_k
 
 REFERENCE = np.array([[3.0, 4.0], [0.0, 0.0], [12.0, 0.0]])
 
@@ -36,6 +36,31 @@ def test_noise_without_a_signal_is_as_bad_as_can_be() -> None:
 def test_agreement_counts_equal_top_classes() -> None:
     test = np.array([[1.0, 2.0], [0.0, 1.0], [5.0, 0.0]])
     assert agreement(REFERENCE, test) == pytest.approx(200 / 3)
+
+
+def test_the_expected_agreement_is_what_random_noise_leaves() -> None:
+    """Leads between 0 and 2 of the noise's sigma: simulated, some 88 % keep their class."""
+    rng = np.random.default_rng(0)
+    lead = rng.uniform(0, 2, 4000)
+    logits = np.stack([lead, np.zeros_like(lead), np.full_like(lead, -50)], axis=1)
+    found = [logits + rng.normal(0, math.sqrt(0.5), logits.shape) for _ in range(20)]
+    expected = np.mean([expected_agreement(logits, one) for one in found])
+    assert expected == pytest.approx(np.mean([agreement(logits, one) for one in found]), abs=0.5)
+    assert 75 < expected < 95
+
+
+def test_a_few_large_errors_are_no_noise_to_be_expected() -> None:
+    rng = np.random.default_rng(0)
+    logits = np.stack([np.full(100, 3.0), np.zeros(100)], axis=1)
+    test = logits + rng.normal(0, 0.1, logits.shape)
+    test[:20] = test[:20, ::-1]
+    assert agreement(logits, test) == 80
+    assert expected_agreement(logits, test) == pytest.approx(100)
+
+
+def test_no_noise_and_a_single_class_change_nothing() -> None:
+    assert expected_agreement(REFERENCE, REFERENCE) == 100
+    assert expected_agreement([[1.0], [2.0]], [[3.0], [0.0]]) == 100
 
 
 def test_the_relative_error_is_in_units_of_the_largest_logit() -> None:

@@ -81,6 +81,7 @@ def _print(result: Comparison) -> None:
             "top-1": _percent(result.top1),
             "top-5": _percent(result.top5),
             "agreement": _percent(result.agreement),
+            "expected": f"{result.expected_agreement:.2f} % agreement, of noise this large on these images",
             "SQNR": f"{result.sqnr_db:.2f} dB",
         }
     )

@@ -234,7 +234,7 @@ def test_evaluate_says_what_it_skipped(run: Run, monkeypatch: pytest.MonkeyPatch
 
 
 def test_compare(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    comparison = Comparison(Path("a.onnx"), Path("b.tflite"), 9, 80.0, 90.0, 98.125, float("inf"))
+    comparison = Comparison(Path("a.onnx"), Path("b.tflite"), 9, 80.0, 90.0, 98.125, float("inf"), 97.5)
     recorder = Recorder(comparison)
     monkeypatch.setattr(pipeline, "compare", recorder)
     done = run("compare", "a.onnx", "b.tflite", "--data", "images", "--json")
@@ -246,11 +246,13 @@ def test_compare(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         "top5": 90.0,
         "agreement": 98.12,
         "sqnr_db": None,
+        "expected_agreement": 97.5,
     }
     recorder.answer = replace(comparison, top1=None, top5=None)
     out = run("compare", "a.onnx", "b.tflite", "--data", "images").out
     assert "top-1      unknown, the images have no labels" in out
     assert "agreement  98.12 %" in out
+    assert "expected   97.50 % agreement" in out
 
 
 @pytest.mark.parametrize("command", [["evaluate", "a"], ["compare", "a", "b"]], ids=" ".join)

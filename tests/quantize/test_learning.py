@@ -45,7 +45,7 @@ def test_torch_runs_layers_as_onnxruntime_does(name: str) -> None:
     model, images = network(name), pictures(3)
     plan = make_plan(model)
     observation = observe(model, images)
-    params = _params(observation, "minmax", None)
+    params = _params(model, observation, "minmax", None)
     means = run_reference(model, plan, images[:, 0]).means
     constants, _ = quantize_constants(model, plan, params, images[:, 0], means, QuantizeOptions())
     nodes = {node.name or "": node for node in model.graph}
@@ -70,7 +70,7 @@ def test_learned_rounding_beats_the_nearest_on_a_layer() -> None:
         np.rint(pictures(count, seed) * 32).clip(-128, 127) / 32 for count, seed in ((20, 0), (8, 1))
     )
     observation, plan = observe(model, images.astype(np.float32)), make_plan(model)
-    params = _params(observation, "minmax", grid)
+    params = _params(model, observation, "minmax", grid)
     plain = QuantizeOptions(rounding="nearest", bias_correction=False)
     batch = images[:, 0].astype(np.float32)
     constants, _ = quantize_constants(model, plan, params, batch, {}, plain)
@@ -88,7 +88,7 @@ def test_learned_rounding_beats_the_nearest_on_a_layer() -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_high_effort_is_not_worse_than_the_default(name: str) -> None:
-    model, images, unseen = network(name), pictures(16), pictures(16, seed=1)
+    model, images, unseen = network(name), pictures(32), pictures(64, seed=1)
     default = quantize(model, observe(model, images, keeps_images=True))
     scores = [sqnr_db(run(model, unseen), run(r.model, unseen)) for r in (default, high(model, images))]
     assert scores[1] > scores[0] - 0.3

@@ -90,6 +90,16 @@ def test_the_noise_of_a_layer_is_what_rounding_theory_says(seed: int) -> None:
     assert 10 * np.log10(measured / noise) == pytest.approx(0, abs=0.4)
 
 
+@pytest.mark.parametrize("ranges", METHODS)
+def test_an_answer_somewhat_beyond_those_seen_is_not_cut_off(ranges: RangeMethod) -> None:
+    model, images = network("fire"), pictures(*SHAPE)
+    observation = observe(model, images)
+    seen = observation.observers[observation.plan.output]
+    params = params_of(quantize(model, observation, QuantizeOptions(ranges)).model)[observation.plan.output]
+    assert params.low <= 1.1 * seen.low + params.scale
+    assert params.high >= 1.1 * seen.high - params.scale
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_report_is_of_the_graph(name: str) -> None:
     model, images = network(name), pictures(*SHAPE)
