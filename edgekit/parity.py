@@ -6,6 +6,7 @@ Pure numpy on logits ``[images, classes]``; the same definitions for verificatio
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from edgekit.results import Parity
 
 __all__ = ["agreement", "expected_agreement", "max_relative_error", "parity", "sqnr_db", "top_k"]
 
-_DEVIATION = 0.6745  # of a normal distribution: half of all numbers are nearer to the mean, in sigmas
+_NORMAL = NormalDist()
 
 
 def parity(reference: npt.ArrayLike, test: npt.ArrayLike) -> Parity:
@@ -55,11 +56,11 @@ def expected_agreement(reference: npt.ArrayLike, test: npt.ArrayLike) -> float:
     if expected.shape[1] < 2:
         return 100.0
     best = np.argsort(-expected, axis=1)[:, :2]
-    (lead, found) = (np.take_along_axis(some, best, axis=1) @ (1, -1) for some in (expected, actual))
-    noise = float(np.median(np.abs(found - lead))) / _DEVIATION
+    lead, found = (np.take_along_axis(some, best, axis=1) @ (1, -1) for some in (expected, actual))
+    noise = float(np.median(np.abs(found - lead))) / _NORMAL.inv_cdf(0.75)  # half of all errors are nearer
     if not noise:
         return 100.0
-    return 100 * float(np.mean([0.5 * (1 + math.erf(one / noise / math.sqrt(2))) for one in lead]))
+    return 100 * float(np.mean([_NORMAL.cdf(one) for one in lead / noise]))
 
 
 def max_relative_error(reference: npt.ArrayLike, test: npt.ArrayLike) -> float:

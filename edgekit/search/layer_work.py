@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import NamedTuple
 
 from edgekit.models.deployed import Step, steps_of
@@ -27,6 +27,7 @@ __all__ = [
     "layer_amounts",
     "network_amounts",
     "step_amounts",
+    "unkept",
 ]
 
 _FOOTPRINT_BEYOND = tuple(1 << power for power in range(17, 25))
@@ -124,19 +125,16 @@ _ELEMENTS = {
 
 Areas = tuple[int, ...]
 Amounts = dict[str, float]
+Shares = tuple[list[float], list[float]]
 
 
 class Bulk(NamedTuple):
     """What caches may be too small for: weights, multiply-adds by the kind of convolution, and outputs."""
 
-    weights: float = 0.0
-    full_macs: float = 0.0
-    depthwise_macs: float = 0.0
-    outputs: float = 0.0
-
-    def plus(self, other: Bulk, count: int = 1) -> Bulk:
-        """This and ``count`` times another."""
-        return Bulk(*(one + count * more for one, more in zip(self, other, strict=True)))
+    weights: float
+    full_macs: float
+    depthwise_macs: float
+    outputs: float
 
 
 class Block(NamedTuple):
@@ -165,24 +163,30 @@ def layer_amounts(network: Network) -> list[tuple[float, ...]]:
         for _ in range(run.repeat)
         for step in steps_of(run.site.structure)
     ]
-    whole = reduce(Bulk.plus, (layer.bulk for layer in layers), Bulk())
-    return [(*layer.amounts, *beyond(layer.bulk, whole)) for layer in layers]
+    shares = unkept(Bulk(*map(sum, zip(*(layer.bulk for layer in layers), strict=True))))
+    return [(*layer.amounts, *beyond(layer.bulk, shares)) for layer in layers]
 
 
-def beyond(part: Bulk, whole: Bulk) -> tuple[float, ...]:
-    """The last of ``LAYER_KINDS``: how much of a part is beyond what caches hold of the whole network."""
-    of_all = _unkept(whole.weights + whole.outputs, _FOOTPRINT_BEYOND)
-    of_outputs = _unkept(whole.outputs, _OUTPUTS_BEYOND)
-    return (
-        *(part.weights * share for share in of_all),
-        *(part.full_macs * share for share in of_all),
-        *(part.depthwise_macs * share for share in of_outputs),
-    )
+def unkept(whole: Bulk) -> Shares:
+    """For each count beyond which kinds go, what part of a network a cache of that size does not hold.
+
+    Of its weights and outputs, and of its outputs alone.
+    """
+    return _beyond(whole.weights + whole.outputs, _FOOTPRINT_BEYOND), _beyond(whole.outputs, _OUTPUTS_BEYOND)
 
 
-def _unkept(amount: float, counts: Iterable[int]) -> list[float]:
-    """For each count, what part of an amount a cache of that size does not hold."""
+def _beyond(amount: float, counts: Iterable[int]) -> list[float]:
     return [max(0.0, 1 - count / amount) if amount else 0.0 for count in counts]
+
+
+def beyond(part: Bulk, shares: Shares) -> list[float]:
+    """The last of ``LAYER_KINDS``, of a part of a network of which these shares are not kept."""
+    of_all, of_outputs = shares
+    return [
+        *[part.weights * share for share in of_all],
+        *[part.full_macs * share for share in of_all],
+        *[part.depthwise_macs * share for share in of_outputs],
+    ]
 
 
 def _block(steps: Iterable[Step], areas: Sequence[int]) -> Block:

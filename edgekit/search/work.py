@@ -35,7 +35,7 @@ from edgekit.models.layers import (
 )
 from edgekit.models.network import Network, Structure
 from edgekit.options import Precision
-from edgekit.search.layer_work import LAYER_KINDS, Bulk, beyond, block_of
+from edgekit.search.layer_work import LAYER_KINDS, Bulk, beyond, block_of, unkept
 
 __all__ = ["KINDS", "Prices", "latency_ms", "work"]
 
@@ -100,12 +100,17 @@ def latency_ms(network: Network, precision: Precision, prices: Prices) -> float:
 
 
 def _latency_of_layers_ms(network: Network, prices: Prices) -> float:
-    nanoseconds, whole = 0.0, Bulk()
+    nanoseconds = weights = full_macs = depthwise_macs = outputs = 0.0
     for _, count, site in network.runs:
         areas = tuple(site.areas)
+        bulk = block_of(site.structure, areas).bulk
         nanoseconds += count * _priced_block(site.structure, areas, prices)
-        whole = whole.plus(block_of(site.structure, areas).bulk, count)
-    more = beyond(whole, whole)
+        weights += count * bulk.weights
+        full_macs += count * bulk.full_macs
+        depthwise_macs += count * bulk.depthwise_macs
+        outputs += count * bulk.outputs
+    whole = Bulk(weights, full_macs, depthwise_macs, outputs)
+    more = beyond(whole, unkept(whole))
     return (nanoseconds + _charge(prices[-len(more) :], more)) * 1e-6
 
 

@@ -6,10 +6,10 @@ Parts are ``repeat``, ``loop``, ``overhead``, ``ssh`` and ``cuts``. ``repeat`` m
 processes, one after the other. ``loop`` takes turns of hundredths of a second with a bare loop around the
 same loaded file, so that what the harness adds shows whatever the machine does (OpenVINO is left out: it
 tells each run's time itself). ``overhead`` sets each file's figure beside that of its runtime's tool
-(``litert-benchmark``, ``benchmark_app``) or, for ONNX, a bare loop, in turns A B B A on the same core: the
-more ``--pairs``, the finer. ``ssh`` measures by a local sshd, in turns with measuring here. Neighbours are
-compared, and what is claimed is the least that all pairs together allow, since other work on the machine only
-blurs them. ``cuts`` sweeps by a line that is cut at random points.
+(``litert-benchmark``, ``benchmark_app``) or, for ONNX, a bare loop, in turns A B B A on the same core.
+``ssh`` measures by a local sshd, in turns with measuring here. More ``--pairs`` of either tell more.
+Neighbours are compared, and what is claimed is the least that all pairs together allow, since other work on
+the machine only blurs them. ``cuts`` sweeps by a line that is cut at random points.
 """
 
 from __future__ import annotations
@@ -103,14 +103,14 @@ class Row:
 
 
 Found = tuple[list[Row], list[Claim]]
-Part = Callable[[list[Path]], Found]
+Part = Callable[[argparse.Namespace], Found]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--only", choices=PARTS, action="append")
-    parser.add_argument("--pairs", type=int, default=PAIRS, help="of overhead, for each file")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="of overhead and ssh, for each file")
     parser.add_argument("--json", action="store_true")
     report.main(partial(_measure, parser.parse_args()))
 
@@ -119,20 +119,19 @@ def _measure(args: argparse.Namespace) -> None:
     machine = report.this_machine()
     rows: list[Row] = []
     claims: list[Claim] = []
-    parts: dict[str, Part] = {**PARTS, "overhead": partial(_overhead, pairs=args.pairs)}
-    for name in args.only or parts:
+    for name in args.only or PARTS:
         report.note(name)
-        more_rows, more_claims = parts[name](args.files)
+        more_rows, more_claims = PARTS[name](args)
         rows += more_rows
         claims += more_claims
     report.Show(machine, COLUMNS, rows, claims).conclude(as_json=args.json)
 
 
-def _repeat(files: list[Path]) -> Found:
+def _repeat(args: argparse.Namespace) -> Found:
     rows: list[Row] = []
     samples: list[float] = []
     for number in range(PROCESSES):
-        (found,) = benchmark([files[0]], BenchmarkOptions()).records
+        (found,) = benchmark([args.files[0]], BenchmarkOptions()).records
         rows.append(_row(f"process {number + 1}", found))
         samples += found.samples_ms
     long_run = statistics.median(samples)
@@ -148,9 +147,9 @@ def _repeat(files: list[Path]) -> Found:
     ]
 
 
-def _loop(files: list[Path]) -> Found:
+def _loop(args: argparse.Namespace) -> Found:
     with pinned({int(CORE)}):
-        found = [_in_a_loop(path) for path in files if path.suffix != ".xml"]
+        found = [_in_a_loop(path) for path in args.files if path.suffix != ".xml"]
     return [row for rows, _ in found for row in rows], [claim for _, claim in found]
 
 
@@ -182,14 +181,14 @@ def _bare_ms(invoke: Invoke, count: int) -> float:
     return (time.perf_counter() - before) * 1e3 / count
 
 
-def _overhead(files: list[Path], pairs: int = PAIRS) -> Found:
+def _overhead(args: argparse.Namespace) -> Found:
     rows: list[Row] = []
     claims: list[Claim] = []
-    for path in files:
+    for path in args.files:
         ours: list[Row] = []
         theirs: list[Row] = []
         sides = ((ours, _edgekit), (theirs, TOOLS[path.suffix]))
-        for pair in range(pairs):
+        for pair in range(args.pairs):
             for found, measure in sides[:: -1 if pair % 2 else 1]:
                 found.append(measure(path))
         rows += [_summary(ours), _summary(theirs)]
@@ -266,20 +265,20 @@ def _call(command: list[str | Path]) -> str:
     return subprocess.run(pinned, capture_output=True, text=True, check=True).stdout
 
 
-def _ssh(files: list[Path]) -> Found:
+def _ssh(args: argparse.Namespace) -> Found:
     rows: dict[str, list[Row]] = {"local": [], "ssh": []}
     with _board() as board:
-        for _ in range(PAIRS):
+        for _ in range(args.pairs):
             for what, device in (("local", "local"), ("ssh", board.name())):
                 options = BenchmarkOptions(device=device, num_runs=100, cpus=CORE)
-                (found,) = benchmark([files[0]], options).records
+                (found,) = benchmark([args.files[0]], options).records
                 rows[what].append(_row(what, found))
     apart, error = _over(rows["ssh"], rows["local"])
     what = f"standard errors between ssh and here ({apart:+.1f} % ± {2 * error:.1f})"
     return [_summary(some) for some in rows.values()], [Claim(what, abs(apart) / max(error, 1e-9), "≤", 3)]
 
 
-def _cuts(_files: list[Path]) -> Found:
+def _cuts(_args: argparse.Namespace) -> Found:
     """Sweeps of small files, each cut until it is through, until there were enough cuts."""
     run._RETRY_AFTER_S = ()  # each cut is to be seen
     generator = random.Random(0)
