@@ -153,10 +153,10 @@ class LatencyRecord(Record, frozen=True, kw_only=True, tag="latency"):
     artifacts that did. ``noise`` says in sentences why the record is ``noisy``. ``sustained`` has
     (seconds since the start, milliseconds) of a long run, ``None`` for a usual one.
 
-    ``arena_bytes`` is what the runtime itself says of its arena, which none of those for processors does.
-    Beside it stand ``runtime_memory_bytes``, what loading and the first inference added to the process
-    (packed weights, arena, scratch), and ``planned_arena_bytes``, the tensors between operators of a
-    ``.tflite`` file as planned from the file alone. ``deviation`` is how far an accelerator's answers are
+    ``arena_bytes`` is what the runtime itself says of its arena after the first inference, which onnxruntime
+    alone does. Beside it stand ``runtime_memory_bytes``, what loading and the first inference added to the
+    process (packed weights, arena, scratch), and ``planned_arena_bytes``, the tensors between operators of
+    a ``.tflite`` file as planned from the file alone. ``deviation`` is how far an accelerator's answers are
     from the processor's, relative to them.
     """
 

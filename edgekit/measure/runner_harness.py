@@ -170,6 +170,7 @@ class _Collected:
             before=start["state"],
             after=end["state"],
             cpus=tuple(start["cpus"]),
+            arena_bytes=self._loaded.get("arena_bytes"),
             runtime_memory_bytes=self._loaded.get("runtime_memory_bytes"),
             deviation=self._loaded.get("deviation"),
             warnings=(self._wrong_answers,) if self._is_wrong else (),

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import onnx_ir as ir
 import pytest
 
 from edgekit.devices import runner
@@ -24,7 +25,9 @@ from edgekit.devices.archive import runner_bytes, write_runner
 from edgekit.devices.runner import accelerators, machine, protocol, worker
 from edgekit.devices.runner.answers import deviation, outputs_of
 from edgekit.devices.runner.failure import FailureError
+from edgekit.devices.runner.runtimes import without_allocations
 from edgekit.devices.runner.worker import Worker
+from graphs import GraphBuilder
 
 MODULES = sorted(Path(runner.__file__).parent.glob("*.py"))
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -112,6 +115,22 @@ def test_a_process_started_anew_measures_as_a_fork_does(application: Path, model
     assert events[-1]["event"] == "end"
 
 
+@pytest.mark.parametrize("way", [(), ("--no-fork",)], ids=["forked", "anew"])
+def test_onnxruntime_says_what_its_arena_takes(
+    application: Path, tmp_path: Path, way: tuple[str, ...]
+) -> None:
+    """The arena grows in powers of two, so a value of 8 MB between operators takes 8 to 32."""
+    arenas = []
+    for megabytes in (8, 64):
+        b = GraphBuilder([1, megabytes << 18])
+        ir.save(b.model(b.op("Cos", b.op("Sin", b.image))), tmp_path / "model.onnx")
+        events = run(application, str(tmp_path / "model.onnx"), "--num-runs", "2", "--warmup-runs", "1", *way)
+        (loaded,) = [one for one in events if one["event"] == "loaded"]
+        arenas.append(loaded["arena_bytes"] / 2**20)
+    assert 8 <= arenas[0] <= 32
+    assert 64 <= arenas[1] <= 256
+
+
 def test_what_a_runtime_prints_does_not_mix_with_the_events(application: Path, model: Path) -> None:
     assert all(isinstance(event["event"], str) for event in run(application, "--check"))
 
@@ -151,6 +170,11 @@ def test_a_process_that_dies_is_told_by_its_signal(
 
 
 @needs_fork
+def test_an_account_of_memory_is_no_reason_for_a_crash() -> None:
+    account = "2026 [I:onnxruntime:Default, bfc_arena.cc:208 Extend] Total allocated bytes: 64"
+    assert without_allocations(f"{account}\nAborted (core dumped)") == "Aborted (core dumped)"
+
+
 def test_a_process_that_gets_no_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def give_up(*_: object) -> None:
         os.write(2, b"OpenBLAS error: Memory allocation still failed after 10 retries, giving up.\n")

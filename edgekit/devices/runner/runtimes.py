@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable
 from importlib import metadata
@@ -12,8 +13,20 @@ from typing import Any
 
 from edgekit.devices.runner.failure import FailureError
 
-__all__ = ["PACKAGES", "RUNTIMES", "Invoke", "Runtime", "example", "import_first", "onnx_dtype", "version_of"]
+__all__ = [
+    "PACKAGES",
+    "RUNTIMES",
+    "Invoke",
+    "Runtime",
+    "arena_bytes",
+    "example",
+    "import_first",
+    "onnx_dtype",
+    "version_of",
+    "without_allocations",
+]
 
+_SAYS_ALLOCATIONS = 1  # onnxruntime's severity of information: whenever its arena grows, and little else
 Invoke = Callable[[], Any]  # a float is its milliseconds, where the runtime tells them itself
 Runtime = tuple[str, Any, Callable[[str], Invoke]]  # its name, version, and what loads a file
 
@@ -38,6 +51,7 @@ def _onnx(num_threads: int) -> Runtime:
     module, _ = import_first(("onnxruntime", "onnxruntime"))
 
     def load(path: str) -> Invoke:
+        module.set_default_logger_severity(_SAYS_ALLOCATIONS)
         options = module.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = num_threads
@@ -74,6 +88,17 @@ def _openvino(num_threads: int) -> Runtime:
 
 RUNTIMES: dict[str, Callable[[int], Runtime]] = {".tflite": _tflite, ".onnx": _onnx, ".xml": _openvino}
 PACKAGES = ("ai-edge-litert", "tflite-runtime", "onnxruntime", "openvino", "numpy")
+
+
+def arena_bytes(log: str) -> int | None:
+    """What onnxruntime last said of its arena's size; None where a runtime says nothing of one."""
+    totals = re.findall(r"bfc_arena.*Total allocated bytes: (\d+)", log)
+    return int(totals[-1]) if totals else None
+
+
+def without_allocations(log: str) -> str:
+    """The lines that are not onnxruntime's account of its memory."""
+    return "\n".join(line for line in log.splitlines() if "[I:onnxruntime:" not in line)
 
 
 def onnx_dtype(name: str) -> str:

@@ -20,7 +20,7 @@ from edgekit.devices.runner.accelerators import accelerated
 from edgekit.devices.runner.answers import deviation, outputs_of
 from edgekit.devices.runner.failure import FailureError, write
 from edgekit.devices.runner.machine import own_memory_bytes, peak_memory_bytes
-from edgekit.devices.runner.runtimes import RUNTIMES, Invoke, Runtime
+from edgekit.devices.runner.runtimes import RUNTIMES, Invoke, Runtime, arena_bytes, without_allocations
 
 __all__ = ["Worker", "take", "work"]
 
@@ -112,7 +112,7 @@ class Worker:
         start = self._fork if hasattr(os, "fork") and not options.no_fork else self._spawn
         start(options)
         try:
-            self.loaded = self._hear()
+            self.loaded = {**self._hear(), "arena_bytes": arena_bytes(self._logged())}
         except FailureError:
             self.close()
             raise
@@ -174,10 +174,13 @@ class Worker:
             raise FailureError(answer["kind"], answer["message"])
         return answer
 
+    def _logged(self) -> str:
+        """What the process has written so far, without moving the end that it writes at."""
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
+
     def _died(self, code: int) -> FailureError:
-        self._log.seek(0)
-        words = self._log.read().decode(errors="replace").split()
-        said = " ".join(words[-40:]) or "it said nothing"
+        said = " ".join(without_allocations(self._logged()).split()[-40:]) or "it said nothing"
         if code == -getattr(signal, "SIGKILL", 9):
             return FailureError(
                 "out_of_memory", "the process was killed, which a system does when memory runs out"
