@@ -19,6 +19,7 @@ from edgekit.graph.subgraph import values_by_name
 from edgekit.graph.values import add_initializer, array_of, required, shape_of
 from edgekit.quantize.arithmetic import FloatArray
 from edgekit.quantize.observers import check_finite
+from edgekit.quantize.parallel import in_order
 from edgekit.quantize.plan import Layer, Plan
 
 __all__ = ["BOUND_HEADROOM", "ChannelGraph", "ChannelRange", "measure_channels"]
@@ -52,13 +53,16 @@ def measure_channels(model: ir.Model, plan: Plan, images: Iterable[FloatArray]) 
     values = values_by_name(model)
     names = [name for name in plan.values if len(shape_of(values[name])) >= 2]
     stretches = list(_stretches(names, {name: 4 * math.prod(shape_of(values[name])) for name in names}))
-    runners = [GraphRunner(model, stretch, num_threads=None) for stretch in stretches]
+    runners = [GraphRunner(model, stretch) for stretch in stretches]
+
+    def measure(image: FloatArray) -> dict[str, ChannelRange]:
+        return {name: _range(array) for runner in runners for name, array in runner.run(image).items()}
+
     ranges: dict[str, ChannelRange] = {}
-    for image in images:
-        for runner in runners:
-            for name, array in runner.run(image).items():
-                check_finite(name, float(array.min()), float(array.max()))
-                ranges[name] = _widened(ranges.get(name), array)
+    for found in in_order(measure, images):
+        for name, seen in found.items():
+            check_finite(name, float(seen.low.min()), float(seen.high.max()))
+            ranges[name] = _union(ranges.get(name, seen), seen)
     return ranges
 
 
@@ -72,12 +76,13 @@ def _stretches(names: Sequence[str], sizes: Mapping[str, int]) -> Iterable[list[
     yield stretch
 
 
-def _widened(known: ChannelRange | None, array: FloatArray) -> ChannelRange:
+def _range(array: FloatArray) -> ChannelRange:
     axes = (0, *range(2, array.ndim))
-    low, high = array.min(axis=axes), array.max(axis=axes)
-    if known is None:
-        return ChannelRange(low, high)
-    return ChannelRange(np.minimum(known.low, low), np.maximum(known.high, high))
+    return ChannelRange(array.min(axis=axes), array.max(axis=axes))
+
+
+def _union(one: ChannelRange, other: ChannelRange) -> ChannelRange:
+    return ChannelRange(np.minimum(one.low, other.low), np.maximum(one.high, other.high))
 
 
 class ChannelGraph:

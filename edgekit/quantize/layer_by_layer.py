@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from edgekit.graph.run import GraphRunner
 from edgekit.quantize.arithmetic import FloatArray, IntArray
+from edgekit.quantize.parallel import in_order
 from edgekit.quantize.plan import Layer, Plan
 from edgekit.quantize.reference import chunks
 
@@ -27,9 +28,13 @@ def raw_parts(
     ``values`` are its inputs for all images, by name; ``read`` gives what it reads of a part of one.
     """
     names = tuple(dict.fromkeys(layer.inputs))
-    runner = GraphRunner(model, [layer.raw], inputs=names, num_threads=None)
-    for parts in zip(*(chunks(values[name]) for name in names), strict=True):
-        yield runner.run({name: read(name, part) for name, part in zip(names, parts, strict=True)})[layer.raw]
+    runner = GraphRunner(model, [layer.raw], inputs=names)
+
+    def run(parts: tuple[IntArray | FloatArray, ...]) -> FloatArray:
+        feeds = {name: read(name, part) for name, part in zip(names, parts, strict=True)}
+        return runner.run(feeds)[layer.raw]
+
+    return in_order(run, zip(*(chunks(values[name]) for name in names), strict=True))
 
 
 class LayerByLayer:

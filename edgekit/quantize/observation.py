@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import onnx_ir as ir
@@ -13,7 +14,8 @@ from edgekit.graph.run import GraphRunner
 from edgekit.graph.subgraph import values_by_name
 from edgekit.graph.values import shape_of
 from edgekit.quantize.arithmetic import FloatArray
-from edgekit.quantize.observers import Observer
+from edgekit.quantize.observers import Observer, Sample
+from edgekit.quantize.parallel import in_order
 from edgekit.quantize.plan import Layer, Plan, make_plan
 from edgekit.quantize.spare import Stagger
 
@@ -71,8 +73,10 @@ def observe(
     most = max(limit, _KEPT_BYTES // sizes[plan.input]) if keeps_images else limit
     kept: list[FloatArray] = []
     count = 0
-    for count, image in enumerate(images, 1):
-        _observe_image(stretches, observers, {plan.input: image})
+    samples = in_order(partial(_sampled, plan.input, stretches), images)
+    for count, (image, found) in enumerate(samples, 1):
+        for name, sample in found.items():
+            observers[name].update(sample)
         if len(kept) < most:
             kept.append(image)
         if progress is not None:
@@ -93,18 +97,19 @@ class _Stretch:
     finished: frozenset[str]
 
 
-def _observe_image(
-    stretches: Sequence[_Stretch], observers: Mapping[str, Observer], state: dict[str, FloatArray]
-) -> None:
-    for name, values in state.items():
-        observers[name].update(values)
+def _sampled(
+    source: str, stretches: Sequence[_Stretch], image: FloatArray
+) -> tuple[FloatArray, dict[str, Sample]]:
+    """The image, and a sample of each value that the network makes of it."""
+    state = {source: image}
+    samples = {source: Sample.of(image)}
     for stretch in stretches:
         outputs = stretch.runner.run({name: state[name] for name in stretch.runner.input_names})
-        for name, values in outputs.items():
-            observers[name].update(values)
+        samples.update((name, Sample.of(values)) for name, values in outputs.items())
         state.update(outputs)
         for name in stretch.finished:
             del state[name]
+    return image, samples
 
 
 def _stretches(model: ir.Model, plan: Plan, sizes: Mapping[str, int]) -> Iterator[_Stretch]:
@@ -115,7 +120,7 @@ def _stretches(model: ir.Model, plan: Plan, sizes: Mapping[str, int]) -> Iterato
         made = [layer.output for layer in layers]
         given = dict.fromkeys(name for layer in layers for name in layer.inputs if name not in made)
         finished = {name for name in (*given, *made) if plan.last_readers.get(name, 0) < stop}
-        yield _Stretch(GraphRunner(model, made, inputs=tuple(given), num_threads=None), frozenset(finished))
+        yield _Stretch(GraphRunner(model, made, inputs=tuple(given)), frozenset(finished))
         start = stop
 
 

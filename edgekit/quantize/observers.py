@@ -7,17 +7,34 @@ the bin width doubles by merging neighbours, so one pass over the images is enou
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import InputError
 
-__all__ = ["BINS", "Observer", "check_finite"]
+__all__ = ["BINS", "Observer", "Sample", "check_finite"]
 
 BINS = 2048
 _SAMPLED = 1 << 14  # numbers of one image that enter the histogram; extremes always see all
 _LEAST_SPREAD = 1e-30  # of the first image: the inverse of a bin's width is still a float32
+
+
+class Sample(NamedTuple):
+    """What an observer has to see of a batch: its extremes, and some of its ``values`` ``[n]``."""
+
+    low: float
+    high: float
+    values: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, values: npt.NDArray[np.float32]) -> Sample:
+        """A sample of values of any shape."""
+        flat = values.reshape(-1)
+        step = -(-flat.size // _SAMPLED)
+        # An odd step does not stay in one channel or column of a tensor with even sides.
+        return cls(float(values.min()), float(values.max()), flat[:: step | 1].copy())
 
 
 @dataclass
@@ -31,16 +48,13 @@ class Observer:
     width: float = 0.0
     counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64), repr=False)
 
-    def update(self, values: npt.NDArray[np.float32]) -> None:
+    def update(self, values: npt.NDArray[np.float32] | Sample) -> None:
         """Take in the values of one batch, any shape; :class:`InputError` names a value with NaN or inf."""
-        low, high = float(values.min()), float(values.max())
-        check_finite(self.name, low, high)
-        self.low, self.high = min(self.low, low), max(self.high, high)
-        self._cover(low, high)
-        flat = values.reshape(-1)
-        step = -(-flat.size // _SAMPLED)
-        # An odd step does not stay in one channel or column of a tensor with even sides.
-        bins = ((flat[:: step | 1] - np.float32(self.start)) * np.float32(1 / self.width)).astype(np.int32)
+        sample = values if isinstance(values, Sample) else Sample.of(values)
+        check_finite(self.name, sample.low, sample.high)
+        self.low, self.high = min(self.low, sample.low), max(self.high, sample.high)
+        self._cover(sample.low, sample.high)
+        bins = ((sample.values - np.float32(self.start)) * np.float32(1 / self.width)).astype(np.int32)
         self.counts += np.bincount(np.clip(bins, 0, BINS - 1), minlength=BINS)
 
     def centers(self) -> npt.NDArray[np.float64]:

@@ -15,6 +15,7 @@ from edgekit.graph.run import GraphRunner
 from edgekit.graph.subgraph import values_by_name
 from edgekit.graph.values import new_node, shape_of
 from edgekit.quantize.arithmetic import FloatArray
+from edgekit.quantize.parallel import in_order
 from edgekit.quantize.plan import Plan
 
 __all__ = ["Reference", "chunks", "run_all", "run_reference"]
@@ -43,14 +44,13 @@ def run_reference(model: ir.Model, plan: Plan, images: FloatArray) -> Reference:
     """
     raws = [layer.raw for layer in plan.layers if layer.is_weighted]
     pooled, names = _with_means(model, raws)
-    runner = GraphRunner(pooled, [*names, plan.output], num_threads=None)
+    runner = GraphRunner(pooled, [*names, plan.output])
     sums = {name: np.zeros(1, np.float64) for name in names}
     logits = []
-    for chunk in chunks(images):
-        found = runner.run(chunk)
+    for found in in_order(runner.run, chunks(images)):
         logits.append(found[plan.output])
         for name in names:
-            sums[name] = sums[name] + found[name].reshape(len(chunk), -1).sum(0, dtype=np.float64)
+            sums[name] = sums[name] + found[name].reshape(len(logits[-1]), -1).sum(0, dtype=np.float64)
     means = {
         raw: (sums[name] / len(images)).astype(np.float32) for raw, name in zip(raws, names, strict=True)
     }

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from edgekit.graph.pair_sums import Pairs, pair_bounds
 from edgekit.quantize.arithmetic import WEIGHT_MAX, FloatArray, Int8Array
+from edgekit.quantize.parallel import in_order
 
 __all__ = ["round_best", "round_compensated", "second_moments"]
 
@@ -36,13 +37,21 @@ def second_moments(
     rows, size = patches.shape[1:]
     if centered:
         patches = patches - patches.mean(axis=1, keepdims=True)
-    moments: FloatArray = np.matmul(patches.transpose(0, 2, 1), patches) / np.float32(rows)
+    moments: FloatArray = _products(patches) / np.float32(rows)
     diagonal = np.arange(size)
     variances = moments[:, diagonal, diagonal].copy()
     known = rows if independent is None else min(rows, independent)
     moments *= np.float32(known / (known + size))
     moments[:, diagonal, diagonal] = variances
     return moments
+
+
+def _products(patches: FloatArray) -> FloatArray:
+    """Sums of products ``[groups, rows, K]`` → ``[groups, K, K]``: by halves, each on a core."""
+    parts = np.array_split(patches, 2, axis=1 if len(patches) == 1 else 0)
+    sums = list(in_order(lambda part: np.matmul(part.transpose(0, 2, 1), part), parts))
+    products: FloatArray = sum(sums) if len(patches) == 1 else np.concatenate(sums)
+    return products
 
 
 def round_compensated(

@@ -7,7 +7,8 @@ mean output by its bias (Nagel et al., Data-Free Quantization, ICCV 2019, sectio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TypeVar, cast
 
 import numpy as np
@@ -39,8 +40,8 @@ from edgekit.quantize.gains import output_gain
 from edgekit.quantize.layer_by_layer import LayerByLayer, raw_parts
 from edgekit.quantize.options import QuantizeOptions
 from edgekit.quantize.output_rounding import round_by_output
+from edgekit.quantize.parallel import in_order
 from edgekit.quantize.plan import Layer, Plan
-from edgekit.quantize.reference import chunks
 
 __all__ = ["Constants", "quantize_constants"]
 
@@ -117,7 +118,7 @@ class _Walk:
         if layer.op_type in _HAVE_OPERANDS:
             for index in layer.constants:
                 self._set_operand(layer, index)
-        return _joined(count, self._quantized(layer, self._raw(layer, state)))
+        return _joined(count, map(partial(self._quantized, layer), self._raw(layer, state)))
 
     def held(self, name: str, reals: FloatArray) -> IntArray | FloatArray:
         """A value as the network holds it: in the integers of its own precision, or float."""
@@ -166,15 +167,16 @@ class _Walk:
         integers, scale = self._round(layer, weight, scale, inputs, source, pairs)
         integers = integers.clip(-limit, limit)
         self._set(layer, 1, integers, scale)
-        raw = _joined(len(inputs), self._raw(layer, state))
-        gain = np.float32(1 if expected is None else output_gain(expected, raw[: len(expected)]))
+        raw = list(self._raw(layer, state))
+        gain = np.float32(1 if expected is None else output_gain(expected, raw[0][: len(expected)]))
         scale = np.asarray(scale * gain)
         self._set(layer, 1, integers, scale)
         mean, steps = self._means.get(layer.raw), bias_scale(source.scale, scale)
-        corrected = bias if mean is None else mean - gain * (channel_mean(raw) - bias)
+        corrected = bias if mean is None else mean - gain * (_channel_mean(raw) - bias)
         # The products grew by the gain, the bias that they were summed up with did not.
-        shift = by_channel(self._set(layer, 2, quantize_bias(corrected, steps), steps) - gain * bias, raw)
-        return _joined(len(inputs), self._quantized(layer, (gain * part + shift for part in chunks(raw))))
+        shift = by_channel(self._set(layer, 2, quantize_bias(corrected, steps), steps) - gain * bias, raw[0])
+        outputs = partial(self._quantized, layer)
+        return _joined(len(inputs), in_order(lambda part: outputs(gain * part + shift), raw))
 
     def _integers(
         self, layer: Layer, state: Mapping[str, IntArray | FloatArray]
@@ -246,14 +248,13 @@ class _Walk:
             integers = rows.clip(*pair_bounds(rows, pairs)).astype(np.int8).reshape(weight.shape)
         return integers, scale
 
-    def _quantized(self, layer: Layer, raw: Iterable[FloatArray]) -> Iterator[IntArray]:
+    def _quantized(self, layer: Layer, raw: FloatArray) -> IntArray:
         """Outputs behind the fused clamp, beyond which a range shared with other values may reach."""
         params = self._plan.params_at(layer.output, layer.precision, self._params)
         assert params is not None
         low, high = quantize(np.asarray(layer.bounds, np.float32), params)
-        for part in raw:
-            integers = quantize(part, params)
-            yield integers if (low, high) == (params.least, params.most) else integers.clip(low, high)
+        integers = quantize(raw, params)
+        return integers if (low, high) == (params.least, params.most) else integers.clip(low, high)
 
     def _raw(self, layer: Layer, state: Mapping[str, IntArray | FloatArray]) -> Iterator[FloatArray]:
         return raw_parts(self._model, layer, state, lambda name, part: self._read(layer, name, part))
@@ -275,6 +276,13 @@ class _Walk:
         value = ir.val(f"{layer.name}.{index}", const_value=ir.tensor(reals))
         self._nodes[layer.name].replace_input_with(index, value)
         return reals
+
+
+def _channel_mean(parts: Sequence[FloatArray]) -> FloatArray:
+    """Mean of each channel over consecutive parts of a batch."""
+    counts = [len(part) for part in parts]
+    mean: FloatArray = np.average([channel_mean(part) for part in parts], axis=0, weights=counts)
+    return mean.astype(np.float32)
 
 
 def _joined(count: int, parts: Iterable[npt.NDArray[_Number]]) -> npt.NDArray[_Number]:
