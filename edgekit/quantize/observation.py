@@ -24,8 +24,8 @@ __all__ = ["Observation", "observe"]
 Progress = Callable[[str, int, int], None]
 
 _OBSERVED_BYTES = 64 << 20  # of the outputs of layers that run, and are kept, together
-_CARRIED_BYTES = 160 << 20  # of the largest layer's float output over all images carried along
-_CARRIED_IMAGES = (8, 32)
+_CARRIED_BYTES = 256 << 20  # of the largest layer's float output over all images carried along
+_CARRIED_IMAGES = (8, 48)  # more take time and change little
 _KEPT_BYTES = 512 << 20  # of images that high effort learns on
 
 

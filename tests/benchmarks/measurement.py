@@ -4,10 +4,11 @@
 
 Parts are ``repeat``, ``loop``, ``overhead``, ``ssh`` and ``cuts``. ``repeat`` measures the first file in ten
 processes, one after the other. ``loop`` takes turns of hundredths of a second with a bare loop around the
-same loaded file, so that what the harness adds shows whatever the machine does (OpenVINO is left out: it
-tells each run's time itself). ``overhead`` sets each file's figure beside that of its runtime's tool
-(``litert-benchmark``, ``benchmark_app``) or, for ONNX, a bare loop, in turns A B B A on the same core.
-``ssh`` measures by a local sshd, in turns with measuring here. More ``--pairs`` of either tell more.
+same loaded file, so that what the harness adds shows whatever the machine does (OpenVINO tells each run's
+time itself, as to its own tool; its figures are compared). ``overhead`` sets each file's figure beside that
+of its runtime's tool (``litert-benchmark``, ``benchmark_app``) or, for ONNX, a bare loop, in turns A B B A on
+the same core. ``ssh`` measures by a local sshd, in turns with measuring here. More ``--pairs`` of either tell
+more.
 Neighbours are compared, and what is claimed is the least that all pairs together allow, since other work on
 the machine only blurs them. ``cuts`` sweeps by a line that is cut at random points.
 """
@@ -149,7 +150,7 @@ def _repeat(args: argparse.Namespace) -> Found:
 
 def _loop(args: argparse.Namespace) -> Found:
     with pinned({int(CORE)}):
-        found = [_in_a_loop(path) for path in args.files if path.suffix != ".xml"]
+        found = [_in_a_loop(path) for path in args.files]
     return [row for rows, _ in found for row in rows], [claim for _, claim in found]
 
 
@@ -175,6 +176,9 @@ def _in_a_loop(path: Path) -> tuple[list[Row], Claim]:
 
 
 def _bare_ms(invoke: Invoke, count: int) -> float:
+    told = invoke()
+    if isinstance(told, float):
+        return statistics.fmean([invoke() for _ in range(count)])
     before = time.perf_counter()
     for _ in range(count):
         invoke()

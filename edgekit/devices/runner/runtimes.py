@@ -22,6 +22,7 @@ __all__ = [
     "example",
     "import_first",
     "onnx_dtype",
+    "tell_allocations",
     "version_of",
     "without_allocations",
 ]
@@ -51,7 +52,6 @@ def _onnx(num_threads: int) -> Runtime:
     module, _ = import_first(("onnxruntime", "onnxruntime"))
 
     def load(path: str) -> Invoke:
-        module.set_default_logger_severity(_SAYS_ALLOCATIONS)
         options = module.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = num_threads
@@ -88,6 +88,12 @@ def _openvino(num_threads: int) -> Runtime:
 
 RUNTIMES: dict[str, Callable[[int], Runtime]] = {".tflite": _tflite, ".onnx": _onnx, ".xml": _openvino}
 PACKAGES = ("ai-edge-litert", "tflite-runtime", "onnxruntime", "openvino", "numpy")
+
+
+def tell_allocations() -> None:
+    """Have onnxruntime, where it is loaded, log whenever its arena grows: for processes whose log is read."""
+    if "onnxruntime" in sys.modules:
+        sys.modules["onnxruntime"].set_default_logger_severity(_SAYS_ALLOCATIONS)
 
 
 def arena_bytes(log: str) -> int | None:

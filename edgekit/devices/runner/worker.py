@@ -20,7 +20,14 @@ from edgekit.devices.runner.accelerators import accelerated
 from edgekit.devices.runner.answers import deviation, outputs_of
 from edgekit.devices.runner.failure import FailureError, write
 from edgekit.devices.runner.machine import own_memory_bytes, peak_memory_bytes
-from edgekit.devices.runner.runtimes import RUNTIMES, Invoke, Runtime, arena_bytes, without_allocations
+from edgekit.devices.runner.runtimes import (
+    RUNTIMES,
+    Invoke,
+    Runtime,
+    arena_bytes,
+    tell_allocations,
+    without_allocations,
+)
 
 __all__ = ["Worker", "take", "work"]
 
@@ -39,6 +46,7 @@ def work(options: argparse.Namespace, path: str, commands: Any, replies: Any) ->
     try:
         runtime, version, load = _runtime(path, options.accelerator)(options.num_threads)
         expected = outputs_of(path, options.num_threads) if options.accelerator else None
+        tell_allocations()
         before = own_memory_bytes()
         started = _now()
         invoke = load(path)
