@@ -4,8 +4,8 @@ The quantized network learns to answer as the fp32 network does, all roundings i
 their integers as in AdaRound (Nagel et al., Up or Down?, ICML 2020), by straight-through gradients, with
 activations quantized while they learn as in BRECQ (Li et al., ICLR 2021), and steps as in LSQ (Esser et
 al., ICLR 2020). What is learned at once is as long as can be: all of the network, or its stretches between
-layers that cannot learn. A stretch does not keep what it learned if images that were held back show that
-their logits went away from fp32's.
+layers that cannot learn. A stretch keeps what it learned only if the logits of images that were held
+back came nearer to fp32's.
 """
 
 from __future__ import annotations
@@ -168,10 +168,10 @@ def learn(
         before = network.params, network.constants
         network.harden(segment)
         found = _noise(reference, network.answer(judges))
-        if _is_worse(noise, found):
-            network.params, network.constants = before
-        else:
+        if found < noise:
             noise, kept = found, kept + 1
+        else:
+            network.params, network.constants = before
     checkpoint.discard()
     return Learned(network.params, network.constants, len(able), kept)
 
@@ -209,16 +209,9 @@ class _Part:
         self.progress("learn", self.done * self.iterations + iteration, self.stretches * self.iterations)
 
 
-def _noise(reference: FloatArray, answers: FloatArray) -> FloatArray:
-    """Squared error of each image's logits."""
-    rows: FloatArray = np.square(reference - answers).reshape(len(reference), -1).sum(1)
-    return rows
-
-
-def _is_worse(before: FloatArray, after: FloatArray) -> bool:
-    """Whether the mean rose by more than its standard error over the images, which are few."""
-    rise = after - before
-    return bool(rise.mean() > rise.std() / math.sqrt(len(rise)))
+def _noise(reference: FloatArray, answers: FloatArray) -> float:
+    """Squared error of the logits."""
+    return float(np.square(reference - answers, dtype=np.float64).sum())
 
 
 class _Network:

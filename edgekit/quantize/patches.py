@@ -13,8 +13,8 @@ from edgekit.quantize.arithmetic import ActivationParams, FloatArray, IntArray, 
 
 __all__ = ["independent_rows", "sample_patches", "wanted_rows"]
 
-_ROWS_PER_INPUT = 4  # sampled patches for each weight of an output: enough for stable second moments
-_MIN_ROWS, _MAX_ROWS = 1024, 4096
+_ROWS_PER_INPUT = 2  # sampled patches for each weight of an output; twice as many round no better
+_MIN_ROWS, _MAX_ROWS = 512, 4096
 
 
 def wanted_rows(size: int) -> int:
