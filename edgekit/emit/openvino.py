@@ -5,7 +5,8 @@ The file is converted by ``openvino.convert_model``.
 - ``fp32``: weights stay float32.
 - ``fp16``: weights stored as float16, widened when the model is compiled.
 - ``int8``: activations are ``FakeQuantize``, weights int8; the CPU plugin turns both into integer
-  kernels. SiLU and hard-swish run inside the epilogue of the convolution before them.
+  kernels. SiLU and hard-swish run inside the epilogue of the convolution before them. Float32 answers of a
+  convolution or a matrix product are not rounded to int8.
 - ``weight-only``: int8 weights with a scale for each output channel, computed in float32. ``dynamic`` is
   the same: OpenVINO quantizes no activations of convolutions at run time.
 """
@@ -28,6 +29,7 @@ from edgekit.emit.openvino_metadata import describe
 from edgekit.emit.rendering import Recipe, render
 from edgekit.emit.renderings.average_padding import pad_averages
 from edgekit.emit.renderings.clamps import drop_implied_clamps
+from edgekit.emit.renderings.float_answers import free_answers
 from edgekit.emit.renderings.hard_sigmoid import expand_hard_sigmoid
 from edgekit.emit.renderings.silu import merge_silu
 from edgekit.emit.renderings.uint8_activations import shift_to_uint8
@@ -53,6 +55,8 @@ _RECIPE: Recipe = {
     "dynamic": (expand_hard_sigmoid, store_int8),
     "weight-only": (expand_hard_sigmoid, store_int8),
 }
+_FREE_ANSWERS: Recipe = {**_RECIPE, "int8": (free_answers, *_RECIPE["int8"])}  # where they are float32
+_INTEGERS = ("int8", "uint8")
 _COUNTED_NAME = re.compile(r"(.*[A-Za-z])_\d+")
 
 
@@ -65,7 +69,7 @@ def emit(model: ir.Model, path: Path, options: EmitOptions) -> Emitted:
     that OpenVINO cannot express, CheckError when an int8 file would compute in float, OutputError when
     the files cannot be written.
     """
-    rendered = render(model, options, _RECIPE)
+    rendered = render(model, options, _RECIPE if options.output_type in _INTEGERS else _FREE_ANSWERS)
     converted = convert(serialize(rendered.model))
     if options.precision == "int8":
         check_integer(converted, rendered.floats)

@@ -49,20 +49,30 @@ def test_every_layer_of_our_files_is_found_by_name(folder: Path, suffix: str) ->
     assert {layer.matched_by for layer in result.layers} == {"name"}
     assert [layer.op for layer in result.layers] == ["Conv"] * 4 + ["Add", "AveragePool", "Gemm"]
     for layer in result.layers:
-        assert layer.activation_sqnr_db is not None
-        assert layer.activation_sqnr_db > 15
+        if suffix == "xml" and layer is result.layers[-1]:
+            assert layer.activation_sqnr_db is None  # float32 answers are not rounded
+        else:
+            assert layer.activation_sqnr_db is not None
+            assert layer.activation_sqnr_db > 15
         assert (layer.weight_sqnr_db is not None) == (layer.op in ("Conv", "Gemm"))
         assert sum(channel.noise_share for channel in layer.worst_channels) <= 1.0001
     assert result.layers[-1].output_sqnr_db == pytest.approx(result.sqnr_db, abs=0.01)
 
 
 def test_the_formats_tell_the_same(folder: Path) -> None:
-    results = [compared(folder, "plain_fp32.onnx", f"plain_int8.{suffix}") for suffix in FORMATS.values()]
-    for result in results[1:]:
-        # Runtimes round an average to one or the other of two neighbouring integers.
-        assert by_name(result) == pytest.approx(by_name(results[0]), abs=2.5)
-        for one, other in zip(result.layers, results[0].layers, strict=True):
+    results = {
+        suffix: compared(folder, "plain_fp32.onnx", f"plain_int8.{suffix}") for suffix in FORMATS.values()
+    }
+    first = results["onnx"]
+    for suffix, result in results.items():
+        for one, other in zip(result.layers, first.layers, strict=True):
+            assert (one.name, one.op) == (other.name, other.op)
             assert one.weight_sqnr_db == pytest.approx(other.weight_sqnr_db, abs=0.05)
+            if suffix == "xml" and one is result.layers[-1]:
+                assert one.output_sqnr_db > other.output_sqnr_db + 1  # answers are not rounded
+                continue
+            # Runtimes round an average to one or the other of two neighbouring integers.
+            assert one.output_sqnr_db == pytest.approx(other.output_sqnr_db, abs=2.5)
             assert one.activation_sqnr_db == pytest.approx(other.activation_sqnr_db, abs=0.05)
 
 

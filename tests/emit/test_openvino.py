@@ -89,6 +89,23 @@ def test_int8_files_answer_like_the_quantized_graph(quantized: ir.Model, tmp_pat
     assert steps.mean() < 1.5
 
 
+def test_float_answers_are_not_rounded_nor_cut_off(
+    new_graph: Any, quantize_small: Any, tmp_path: Path
+) -> None:
+    """Against the sums before the last pair, on images with larger answers than those that calibrated."""
+    b = new_graph([1, 3, 24, 24])
+    model = quantize_small(b.model(b.conv(b.relu6(b.conv(b.image, 8)), 4)), IMAGES / 3)
+    found = qdq.dequantized_from(model.graph.outputs[0])
+    assert found is not None
+    step, raw = float(found.scale), model.graph.outputs[0].producer().inputs[0].producer().inputs[0].name
+    want = GraphRunner(model, [raw], optimize=False).run(IMAGES)[raw]
+    assert np.abs(simulated(model) - want).max() > 10 * step  # cut off
+    emit(model, tmp_path / "net.xml", "openvino", EmitOptions("int8"))
+    got = answers(tmp_path / "net.xml")
+    assert np.abs(got - want).max() < 0.01 * step
+    assert integer_coverage(tmp_path / "net.xml").is_complete
+
+
 @pytest.mark.parametrize("input_type", ["int8", "uint8"])
 @pytest.mark.parametrize("output_type", ["float32", "int8", "uint8"])
 def test_integer_io_is_the_same_network(
