@@ -186,9 +186,11 @@ def _in_graph_order(array: npt.NDArray[np.generic], layout: str) -> npt.NDArray[
 def test_int8_files_agree(tmp_path: Path, name: str) -> None:
     path = _write(tmp_path / "net.onnx", *FILES[name])
     result = edgekit.export(str(path), ExportOptions("all", "int8", tmp_path / "out", samples=4))
-    levels = [artifact.parity.sqnr_db for artifact in result.artifacts]
-    assert min(levels) > 12, levels
-    assert max(levels) - min(levels) < 6, levels
+    levels = {artifact.format: artifact.parity.sqnr_db for artifact in result.artifacts}
+    assert min(levels.values()) > 12, levels
+    assert abs(levels["tflite"] - levels["onnx"]) < 6, levels
+    # OpenVINO does not round float32 answers, and is the better where that makes most of the noise.
+    assert levels["openvino"] > levels["onnx"] - 6, levels
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -16,22 +16,21 @@ _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
 def free_answers(model: ir.Model) -> bool:
-    """Give each output that is a weighted layer's, but for its pair, from before that pair, under its name.
+    """Give the single output that is a weighted layer's, but for its pair, from before that pair.
 
     To be called while clamps are still operators: those that the pair's range implies are dropped later.
+    Several outputs, which may be one value, are left as they are.
     """
-    modified = False
-    for index, output in enumerate(model.graph.outputs):
-        source = _before_pair(output)
-        if source is None:
-            continue
-        name = output.name or ""
-        output.name = f"{name}.rounded"
-        source.name = name.removesuffix(".dequantized")
-        source.shape = ir.Shape(shape_of(output))
-        model.graph.outputs[index] = source
-        modified = True
-    return modified
+    outputs = model.graph.outputs
+    source = _before_pair(outputs[0]) if len(outputs) == 1 else None
+    if source is None:
+        return False
+    name = outputs[0].name or ""
+    outputs[0].name = f"{name}.rounded"
+    source.name = name.removesuffix(".dequantized")
+    source.shape = ir.Shape(shape_of(outputs[0]))
+    outputs[0] = source
+    return True
 
 
 def _before_pair(output: ir.Value) -> ir.Value | None:
