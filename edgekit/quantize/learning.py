@@ -151,7 +151,8 @@ def learn(
     copied = {name: dict(kept) for name, kept in constants.items()}
     network = _Network(model, plan, dict(params), copied, chosen)
     held = max(1, min(_HELD_BACK, len(images) // 4), round(options.held_back * len(images)))
-    judges = np.concatenate([images[:held], images[:held, ..., ::-1]])
+    # The last ones, which the default mode did not round its weights on where there are many.
+    judges = np.concatenate([images[-held:], images[-held:, ..., ::-1]])
     able = [one for one in cut_stretches(plan, network.nodes) if one.learns] if len(images) > held else []
     if not able:
         return Learned(network.params, network.constants, 0, 0)
@@ -161,7 +162,7 @@ def learn(
     for done, stretch in enumerate(able):
         report = None if progress is None else _Part(progress, done, len(able), options.iterations)
         segment = network.segment(stretch)
-        states = network.states(stretch, images[held:])
+        states = network.states(stretch, images[:-held])
         trainer = _Trainer(segment, options, generator)
         trainer.resume(checkpoint.state(done))
         trainer.train(*states, report, partial(checkpoint.keep, done))
