@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 _WORKERS = (2, 4)  # at least and at most; each holds a part, and what it makes of it
 
 
-def in_order(function: Callable[[_Part], _Result], parts: Iterable[_Part]) -> Iterator[_Result]:
+def in_order(function: Callable[[_Part], _Result], parts: Iterable[_Part]) -> Generator[_Result, None, None]:
     """``map(function, parts)`` on up to four cores; few parts are read ahead of what is asked for."""
     fewest, most = _WORKERS
     workers = min(max(os.cpu_count() or 1, fewest), most)

@@ -42,11 +42,11 @@ from edgekit.quantize.options import QuantizeOptions
 from edgekit.quantize.output_rounding import round_by_output
 from edgekit.quantize.parallel import in_order
 from edgekit.quantize.plan import Layer, Plan
+from edgekit.quantize.reference import chunks
 
 __all__ = ["Constants", "quantize_constants"]
 
 _Number = TypeVar("_Number", bound=np.generic)
-_GAIN_IMAGES = 8  # that tell gains: one factor of all channels needs no more
 Progress = Callable[[str, int, int], None]
 Constants = dict[str, dict[int, QuantizedTensor]]
 """Integer constants by layer name and input index: int8 weights and operands, int32 biases."""
@@ -74,7 +74,7 @@ def quantize_constants(
         means = {}
     floats = None
     if options.gain_correction and options.bias_correction:  # which brings back the means that gains move
-        floats = LayerByLayer(model, plan, images[:_GAIN_IMAGES])
+        floats = LayerByLayer(model, plan, next(chunks(images)))  # a factor of all channels needs no more
     walk = _Walk(model, plan, params, options, means, floats)
     state: dict[str, IntArray | FloatArray] = {plan.input: walk.held(plan.input, images)}
     for done, layer in enumerate(plan.layers, 1):
@@ -168,7 +168,7 @@ class _Walk:
         integers = integers.clip(-limit, limit)
         self._set(layer, 1, integers, scale)
         raw = list(self._raw(layer, state))
-        gain = np.float32(1 if expected is None else output_gain(expected, raw[0][: len(expected)]))
+        gain = np.float32(1 if expected is None else output_gain(expected, raw[0]))
         scale = np.asarray(scale * gain)
         self._set(layer, 1, integers, scale)
         mean, steps = self._means.get(layer.raw), bias_scale(source.scale, scale)

@@ -8,9 +8,8 @@ same loaded file, so that what the harness adds shows whatever the machine does 
 time itself, as to its own tool; its figures are compared). ``overhead`` sets each file's figure beside that
 of its runtime's tool (``litert-benchmark``, ``benchmark_app``) or, for ONNX, a bare loop, in turns A B B A on
 the same core. ``ssh`` measures by a local sshd, in turns with measuring here. More ``--pairs`` of either tell
-more.
-Neighbours are compared, and what is claimed is the least that all pairs together allow, since other work on
-the machine only blurs them. ``cuts`` sweeps by a line that is cut at random points.
+more. Neighbours are compared, and what is claimed is the least that all pairs together allow, since other
+work on the machine only blurs them. ``cuts`` sweeps by a line that is cut at random points.
 """
 
 from __future__ import annotations
@@ -158,9 +157,10 @@ def _in_a_loop(path: Path) -> tuple[list[Row], Claim]:
     """Means of the harness's samples over a bare loop's time for as many runs, in turns A B B A."""
     invoke = RUNTIMES[path.suffix](1)[2](str(path))
     count = len(take(invoke, MOST_RUNS, LOOP_S, 3)["samples_ms"])
+    bare_ms = _told_ms if isinstance(invoke(), float) else _bare_ms
     makers = (
         lambda: statistics.fmean(take(invoke, count, 0.0, count)["samples_ms"]),
-        lambda: _bare_ms(invoke, count),
+        lambda: bare_ms(invoke, count),
     )
     times_ms: tuple[list[float], list[float]] = ([], [])
     for turn in range(LOOP_TURNS):
@@ -176,13 +176,14 @@ def _in_a_loop(path: Path) -> tuple[list[Row], Claim]:
 
 
 def _bare_ms(invoke: Invoke, count: int) -> float:
-    told = invoke()
-    if isinstance(told, float):
-        return statistics.fmean([invoke() for _ in range(count)])
     before = time.perf_counter()
     for _ in range(count):
         invoke()
     return (time.perf_counter() - before) * 1e3 / count
+
+
+def _told_ms(invoke: Invoke, count: int) -> float:
+    return statistics.fmean([invoke() for _ in range(count)])
 
 
 def _overhead(args: argparse.Namespace) -> Found:

@@ -35,7 +35,7 @@ def test_parts_are_read_as_results_are_taken() -> None:
     results = in_order(lambda number: number, parts())
     assert next(results) == 0
     assert len(read) < 10
-    results.close()  # type: ignore[attr-defined]
+    results.close()
 
 
 def test_an_error_reaches_whoever_takes_the_result() -> None:

@@ -116,7 +116,7 @@ class Worker:
         self._commands: IO[str]
         self._replies: IO[str]
         self._wait: Callable[[], int]
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 read when the process has ended
+        self._log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 the process writes there
         start = self._fork if hasattr(os, "fork") and not options.no_fork else self._spawn
         start(options)
         try:
@@ -183,9 +183,9 @@ class Worker:
         return answer
 
     def _logged(self) -> str:
-        """What the process has written so far, without moving the end that it writes at."""
-        size = os.fstat(self._log.fileno()).st_size
-        return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
+        """What the process has written so far. Read to its end, where the process, which waits, goes on."""
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
 
     def _died(self, code: int) -> FailureError:
         said = " ".join(without_allocations(self._logged()).split()[-40:]) or "it said nothing"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from edgekit.emit.renderings.io_types import quantize_before
 from edgekit.graph.values import shape_of
 
 __all__ = ["free_answers"]
@@ -35,11 +36,7 @@ def free_answers(model: ir.Model) -> bool:
 
 def _before_pair(output: ir.Value) -> ir.Value | None:
     """What a weighted layer gives to the pair that ends in ``output``."""
-    value: ir.Value | None = output
-    for op_type in ("DequantizeLinear", "QuantizeLinear"):
-        node = None if value is None else value.producer()
-        if node is None or node.op_type != op_type:
-            return None
-        value = node.inputs[0]
+    quantize = quantize_before(output.producer())
+    value = None if quantize is None else quantize.inputs[0]
     layer = None if value is None else value.producer()
     return value if layer is not None and layer.op_type in _WEIGHTED else None

@@ -14,7 +14,7 @@ from edgekit.graph import qdq
 from edgekit.graph.values import add_initializer, array_of, only_reader, set_type, shape_of
 from edgekit.options import IoType
 
-__all__ = ["cast_input", "set_input_type", "set_output_type"]
+__all__ = ["cast_input", "quantize_before", "set_input_type", "set_output_type"]
 
 _DTYPES: dict[IoType, ir.DataType] = {"int8": ir.DataType.INT8, "uint8": ir.DataType.UINT8}
 
@@ -64,7 +64,7 @@ def set_output_type(model: ir.Model, dtype: IoType) -> qdq.QuantizedTensor | Non
     """
     final = model.graph.outputs[0]
     dequantize = final.producer()
-    quantize = _quantize_before(dequantize)
+    quantize = quantize_before(dequantize)
     if dequantize is None or quantize is None:
         if dtype == "float32":
             return None
@@ -100,7 +100,7 @@ def _integer_output(
     return narrow.outputs[0]
 
 
-def _quantize_before(dequantize: ir.Node | None) -> ir.Node | None:
+def quantize_before(dequantize: ir.Node | None) -> ir.Node | None:
     """The ``QuantizeLinear`` of the pair, past an integer clamp if there is one."""
     if dequantize is None or dequantize.op_type != "DequantizeLinear" or dequantize.inputs[0] is None:
         return None
