@@ -5,8 +5,8 @@ The file is converted by ``openvino.convert_model``.
 - ``fp32``: weights stay float32.
 - ``fp16``: weights stored as float16, widened when the model is compiled.
 - ``int8``: activations are ``FakeQuantize``, weights int8; the CPU plugin turns both into integer
-  kernels. SiLU and hard-swish run inside the epilogue of the convolution before them. Float32 answers of a
-  convolution or a matrix product are not rounded to int8.
+  kernels. SiLU and hard-swish run inside the epilogue of the convolution before them. What additions read,
+  and float32 answers of a convolution or a matrix product, is not rounded to int8.
 - ``weight-only``: int8 weights with a scale for each output channel, computed in float32. ``dynamic`` is
   the same: OpenVINO quantizes no activations of convolutions at run time.
 """
@@ -29,10 +29,10 @@ from edgekit.emit.openvino_metadata import describe
 from edgekit.emit.rendering import Recipe, render
 from edgekit.emit.renderings.average_padding import pad_averages
 from edgekit.emit.renderings.clamps import drop_implied_clamps
-from edgekit.emit.renderings.float_answers import free_answers
 from edgekit.emit.renderings.hard_sigmoid import expand_hard_sigmoid
 from edgekit.emit.renderings.silu import merge_silu
 from edgekit.emit.renderings.uint8_activations import shift_to_uint8
+from edgekit.emit.renderings.unrounded import free_answers, free_terms
 from edgekit.emit.renderings.weights import store_int8, store_islands_half
 from edgekit.errors import OutputError
 from edgekit.files import atomic_folder, sha256_of
@@ -45,6 +45,7 @@ _RECIPE: Recipe = {
     "fp32": (expand_hard_sigmoid,),
     "fp16": (expand_hard_sigmoid,),
     "int8": (
+        free_terms,
         drop_implied_clamps,
         expand_hard_sigmoid,
         merge_silu,

@@ -44,16 +44,19 @@ class IntegerCoverage:
     ``integer_ops`` and ``float_ops`` count operators by type. ``boundary_conversions`` are the quantize
     and dequantize steps at the network's inputs and outputs, which float32 I/O needs;
     ``inner_conversions`` are those left between operators, each a sign of a float island.
+    ``float_sums`` are additions of what integer layers computed, in float and with the rounding of their
+    sums, where the file leaves terms unrounded on purpose.
     """
 
     integer_ops: Mapping[str, int] = field(default_factory=dict)
     float_ops: Mapping[str, int] = field(default_factory=dict)
     boundary_conversions: int = 0
     inner_conversions: int = 0
+    float_sums: int = 0
 
     @property
     def is_complete(self) -> bool:
-        """Whether every operator between the boundary conversions runs in integers."""
+        """Whether every operator between the boundary conversions runs in integers, but for float sums."""
         return bool(self.integer_ops) and not self.float_ops and not self.inner_conversions
 
 

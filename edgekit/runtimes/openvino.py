@@ -21,6 +21,8 @@ __all__ = ["OpenvinoRunner", "available_devices", "import_openvino", "integer_co
 _NEUTRAL = frozenset({"Const", "Input", "Output", "Reorder", "Reshape"})
 _CONVERTING = frozenset({"Convert", "Eltwise", "FakeQuantize", "Math", "Subgraph"})
 _INTEGERS = ("i8", "u8")
+_SUMS = ("Add", "Subtract")
+_CLAMPS = ("Clamp", "Relu")
 _INFO = "edgekit"
 
 
@@ -109,8 +111,10 @@ def integer_coverage(path: Path) -> IntegerCoverage:
     integer_ops: Counter[str] = Counter()
     float_ops: Counter[str] = Counter()
     constants: set[str] = set()
-    boundary = 0
-    compiled = _compile(path, _read_file(path), num_threads=1)
+    boundary = sums = 0
+    model = _read_file(path)
+    adding = _adding(model)
+    compiled = _compile(path, model, num_threads=1)
     for node in compiled.get_runtime_model().get_ordered_ops():
         kind = _kind(node)
         sources = [value.get_source_output().get_node() for value in node.inputs()]
@@ -120,8 +124,35 @@ def integer_coverage(path: Path) -> IntegerCoverage:
             boundary += 1
         elif kind not in _NEUTRAL:
             is_integer = node.get_rt_info()["runtimePrecision"].astype(str) in _INTEGERS
-            (integer_ops if is_integer else float_ops)[kind] += 1
-    return IntegerCoverage(dict(integer_ops), dict(float_ops), boundary)
+            if not is_integer and adding.issuperset(_parts(node)):
+                sums += 1
+            else:
+                (integer_ops if is_integer else float_ops)[kind] += 1
+    return IntegerCoverage(dict(integer_ops), dict(float_ops), boundary, float_sums=sums)
+
+
+def _adding(model: Any) -> frozenset[str]:
+    """Operators of a file that add two computed values, with the clamps and roundings of terms and sums."""
+    found: set[str] = set()
+    terms: set[str] = set()
+    roundings: dict[str, str] = {}
+    for node in model.get_ordered_ops():
+        name, kind = node.get_friendly_name(), node.get_type_name()
+        sources = [value.get_source_output().get_node() for value in node.inputs()]
+        reads = sources[0].get_friendly_name() if sources else ""
+        if kind in _SUMS and all(source.get_type_name() != "Constant" for source in sources):
+            found.add(name)
+            terms.update(source.get_friendly_name() for source in sources)
+        elif kind in _CLAMPS and reads in found:
+            found.add(name)
+        elif kind == "FakeQuantize":
+            roundings[name] = reads
+    return frozenset(found | {name for name, reads in roundings.items() if reads in found | terms})
+
+
+def _parts(node: Any) -> list[str]:
+    """Operators of the file that were joined to a node of the compiled model."""
+    return str(node.get_rt_info()["originalLayersNames"].astype(str)).split(",")
 
 
 def _kind(node: Any) -> str:

@@ -16,6 +16,8 @@ from edgekit.options import ExportOptions
 from small_models import save_images, save_onnx
 
 FORMATS = {"tflite": "tflite", "onnx": "onnx", "openvino": "xml"}
+UNROUNDED = ("layer4.conv", "layer5.conv", "logits_2")
+"""Layers that OpenVINO files give as they are: both terms of a sum, and the answers."""
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +51,8 @@ def test_every_layer_of_our_files_is_found_by_name(folder: Path, suffix: str) ->
     assert {layer.matched_by for layer in result.layers} == {"name"}
     assert [layer.op for layer in result.layers] == ["Conv"] * 4 + ["Add", "AveragePool", "Gemm"]
     for layer in result.layers:
-        if suffix == "xml" and layer is result.layers[-1]:
-            assert layer.activation_sqnr_db is None  # float32 answers are not rounded
+        if suffix == "xml" and layer.name in UNROUNDED:
+            assert layer.activation_sqnr_db is None
         else:
             assert layer.activation_sqnr_db is not None
             assert layer.activation_sqnr_db > 15
@@ -68,8 +70,8 @@ def test_the_formats_tell_the_same(folder: Path) -> None:
         for one, other in zip(result.layers, first.layers, strict=True):
             assert (one.name, one.op) == (other.name, other.op)
             assert one.weight_sqnr_db == pytest.approx(other.weight_sqnr_db, abs=0.05)
-            if suffix == "xml" and one is result.layers[-1]:
-                assert one.output_sqnr_db > other.output_sqnr_db + 1  # answers are not rounded
+            if suffix == "xml" and (one.name in UNROUNDED or one.op == "Add"):
+                assert one.output_sqnr_db > other.output_sqnr_db + 1
                 continue
             # Runtimes round an average to one or the other of two neighbouring integers.
             assert one.output_sqnr_db == pytest.approx(other.output_sqnr_db, abs=2.5)

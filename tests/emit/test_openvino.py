@@ -106,6 +106,27 @@ def test_float_answers_are_not_rounded_nor_cut_off(
     assert integer_coverage(tmp_path / "net.xml").is_complete
 
 
+def test_terms_of_a_sum_are_not_rounded(new_graph: Any, quantize_small: Any, tmp_path: Path) -> None:
+    """Against the same sum of what each convolution computes, rounded once."""
+    b = new_graph([1, 3, 24, 24])
+    first = b.conv(b.image, 8)
+    second = b.op("Relu", b.conv(first, 8, pads=(1, 1, 1, 1)))
+    model = quantize_small(b.model(b.op("Add", first, second)), IMAGES)
+    result = qdq.dequantized_from(model.graph.outputs[0])
+    terms = [node.outputs[0].name for node in model.graph if node.op_type == "Conv"]
+    assert result is not None
+    computed = GraphRunner(model, terms, optimize=False).run(IMAGES)
+    steps = (computed[terms[0]] + np.maximum(computed[terms[1]], 0)) / result.scale + result.zero_point
+    want = np.clip(np.rint(steps), -128, 127) - result.zero_point
+    emit(model, tmp_path / "net.xml", "openvino", EmitOptions("int8"))
+    got = answers(tmp_path / "net.xml") / result.scale
+    assert (np.abs(got - want) > 0.5).mean() < 0.001
+    assert (np.abs(simulated(model) / result.scale - want) > 0.5).mean() > 0.1
+    coverage = integer_coverage(tmp_path / "net.xml")
+    assert coverage.is_complete
+    assert coverage.float_sums
+
+
 @pytest.mark.parametrize("input_type", ["int8", "uint8"])
 @pytest.mark.parametrize("output_type", ["float32", "int8", "uint8"])
 def test_integer_io_is_the_same_network(
