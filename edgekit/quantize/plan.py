@@ -22,6 +22,7 @@ from edgekit.graph.ops import is_fusable
 from edgekit.graph.values import array_of, only_reader, required, shape_of
 from edgekit.quantize.arithmetic import ActivationParams, wide_params
 from edgekit.quantize.contract import CONTRACT, WEIGHTED, rule_of
+from edgekit.quantize.groups import Groups
 
 __all__ = ["Layer", "LayerPrecision", "Plan", "make_plan", "with_layers"]
 
@@ -150,7 +151,7 @@ def with_layers(plan: Plan, layers: Sequence[Layer]) -> Plan:
 
 
 def _grouped(source: str, result: str, layers: tuple[Layer, ...]) -> Plan:
-    groups = _Groups([source, *(layer.output for layer in layers)])
+    groups = Groups([source, *(layer.output for layer in layers)])
     for layer in layers:
         if layer.is_copy and layer.precision != "float":
             for name in layer.inputs:
@@ -243,25 +244,3 @@ def _imposed(
             )
         fixed[i] = params
     return fixed
-
-
-class _Groups:
-    """Disjoint sets of names (union-find), in order of first appearance."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self._parent = {name: name for name in names}
-
-    def _root(self, name: str) -> str:
-        while self._parent[name] != name:
-            self._parent[name] = self._parent[self._parent[name]]
-            name = self._parent[name]
-        return name
-
-    def join(self, one: str, other: str) -> None:
-        self._parent[self._root(other)] = self._root(one)
-
-    def members(self) -> tuple[tuple[str, ...], ...]:
-        groups: dict[str, list[str]] = {}
-        for name in self._parent:
-            groups.setdefault(self._root(name), []).append(name)
-        return tuple(tuple(group) for group in groups.values())

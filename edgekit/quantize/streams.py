@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgekit.quantize.channels import ChannelGraph
+from edgekit.quantize.groups import Groups
 from edgekit.quantize.plan import Layer
 
 __all__ = ["Stream", "streams"]
@@ -29,23 +30,15 @@ class Stream:
 
 def streams(graph: ChannelGraph) -> Iterator[Stream]:
     """Every stream of the graph that nothing but int8 convolutions and additions touches."""
-    root: dict[str, str] = {}
-
-    def find(name: str) -> str:
-        while root.get(name, name) != name:
-            name = root[name]
-        return name
-
-    layers = [layer for layer in graph.plan.layers if _is_linear(layer)]
-    for layer in layers:
+    layers = {layer.output: layer for layer in graph.plan.layers if _is_linear(layer)}
+    values = Groups(layers)
+    for layer in layers.values():
         if layer.op_type == "Add":
             for name in layer.inputs:
-                root[find(name)] = find(layer.output)
-    members: dict[str, list[Layer]] = {}
-    for layer in layers:
-        members.setdefault(find(layer.output), []).append(layer)
-    for group in members.values():
-        stream = _stream(graph, group)
+                if name in layers:
+                    values.join(name, layer.output)
+    for names in values.members():
+        stream = _stream(graph, [layers[name] for name in names])
         if stream is not None:
             yield stream
 
