@@ -370,7 +370,7 @@ def _verify(
             progress("verify", done, len(emitted))
     if quantized is not None:
         exact = [item for item in answers if not saturates or item[0].format not in _ADDED_IN_PAIRS]
-        check_same_answers(exact, output_steps(quantized.model, answers[0][1]))
+        check_same_answers(exact, reference, output_steps(quantized.model, answers[0][1]))
     return artifacts, warnings
 
 

@@ -109,13 +109,30 @@ def answer(*logits: tuple[float, ...], precision: str = "int8") -> tuple[Emitted
 CLEAR = (9.0, 0.0, 0.0)
 
 
+def check(*files: tuple[Emitted, FloatArray], right: int = 0, steps: FloatArray = STEPS) -> None:
+    """Against an fp32 network that answers as the file ``right`` does."""
+    check_same_answers(files, files[right][1], steps)
+
+
 @pytest.mark.parametrize("steps", [0.0, 1.0, 2.0])
 def test_a_tie_within_two_steps_is_no_disagreement(steps: float) -> None:
-    check_same_answers([answer((5.0, 5.0 - steps, 0.0)), answer((5.0, 5.0 + steps, 0.0))], STEPS)
+    check(answer((5.0, 5.0 - steps, 0.0)), answer((5.0, 5.0 + steps, 0.0)))
 
 
 def test_a_tie_of_one_file_is_enough() -> None:
-    check_same_answers([answer((5.0, 4.0, 0.0)), answer((0.0, 9.0, 0.0))], STEPS)
+    check(answer((5.0, 4.0, 0.0)), answer((0.0, 9.0, 0.0)))
+
+
+@pytest.mark.parametrize(("error", "passes"), [(0.5, False), (2.0, True)])
+def test_files_may_part_by_what_both_are_wrong_by(error: float, passes: bool) -> None:
+    """Both lead by five steps: a tie where the better one is wrong by about two, and not by half a step."""
+    files = [answer((8.0, 3.0, 0.0)), answer((3.0, 8.0, 0.0))]
+    reference = files[0][1] + np.array([-1, 1, -1], np.float32) * np.float32(error * STEP)
+    if passes:
+        check_same_answers(files, reference, STEPS)
+    else:
+        with pytest.raises(CheckError, match=r"0.0 %"):
+            check_same_answers(files, reference, STEPS)
 
 
 @pytest.mark.parametrize("wrong", [0, 1, 2])
@@ -123,7 +140,7 @@ def test_a_disagreement_of_any_pair_is_found(wrong: int) -> None:
     files = [answer(CLEAR), answer(CLEAR), answer(CLEAR)]
     files[wrong] = answer((0.0, 0.0, 3.0))
     with pytest.raises(CheckError, match=r"name the same class on 0.0 % of the images") as caught:
-        check_same_answers(files, STEPS)
+        check(*files, right=wrong - 1)
     assert caught.value.exit_code == 1
 
 
@@ -132,16 +149,16 @@ def test_99_percent_is_the_line(differing: int, passes: bool) -> None:
     other = [(0.0, 9.0, 0.0)] * differing + [CLEAR] * (100 - differing)
     files = [answer(*[CLEAR] * 100), answer(*other)]
     if passes:
-        check_same_answers(files, STEPS)
+        check(*files)
     else:
         with pytest.raises(CheckError, match=r"98.0 %"):
-            check_same_answers(files, STEPS)
+            check(*files)
 
 
 def test_only_int8_files_of_one_graph_are_compared() -> None:
-    check_same_answers([answer(CLEAR), answer((0.0, 9.0, 0.0), precision="fp32")], STEPS)
-    check_same_answers([answer(CLEAR)], STEPS)
-    check_same_answers([], STEPS)
+    check(answer(CLEAR), answer((0.0, 9.0, 0.0), precision="fp32"))
+    check(answer(CLEAR))
+    check_same_answers([], np.zeros((0, 3), np.float32), STEPS)
 
 
 def test_the_step_is_what_neighbouring_logits_differ_by() -> None:
@@ -174,6 +191,6 @@ def test_each_output_has_its_own_step() -> None:
 def test_a_tie_is_one_by_the_steps_of_its_own_output() -> None:
     steps = np.array([0.01, 1.0, 1.0], np.float32)
     coarse = [answer((0.0, 10.0, 8.0)), answer((0.0, 8.0, 10.0))]
-    check_same_answers(coarse, steps)
+    check(*coarse, steps=steps)
     with pytest.raises(CheckError):
-        check_same_answers(coarse, np.full(3, 0.01, np.float32))
+        check(*coarse, steps=np.full(3, 0.01, np.float32))
