@@ -17,7 +17,6 @@ import onnx_ir as ir
 from edgekit import manifest
 from edgekit.building import Built, build_graph
 from edgekit.calibration_source import open_calibration
-from edgekit.cpu import cpu_features, read_cpuinfo, saturates_int8
 from edgekit.deployment import deploy
 from edgekit.emit import EmitOptions, Emitted, emit
 from edgekit.errors import InputError
@@ -50,6 +49,7 @@ from edgekit.quantize.spare import Stagger
 from edgekit.quantize.weight_rounding import round_weights
 from edgekit.resources import cache_folder
 from edgekit.results import STAGES, Artifact, ExportResult, MixedPlan, Parity, RangeChoice
+from edgekit.saturation import may_add_in_pairs, saturates_here, saturation_warnings
 from edgekit.target import Target, resolve
 from edgekit.verification import check_same_answers, output_steps, verify_artifact
 
@@ -59,7 +59,6 @@ Progress = Callable[[str, int, int], None]
 
 _LABELS = "labels.txt"
 _LARGEST_SEED = 2**63 - 1  # that torch's generators take
-_ADDED_IN_PAIRS = ("onnx", "openvino")  # formats whose runtimes add int8 products so on x86 without VNNI
 _HELD_BACK_INT8 = 50  # images that an int8 export is verified on
 _HELD_BACK_FLOAT = 8  # a float file differs from the network by rounding only
 
@@ -124,7 +123,7 @@ def export(
             for target, item in zip(targets, emitted, strict=True)
         ]
         with clock.stage("verify"):
-            artifacts, warnings = _verify(built, quantized, data, emitted, _saturates_here(chosen), progress)
+            artifacts, warnings = _verify(built, quantized, data, emitted, chosen, progress)
             warnings += gate.check(emitted, progress) if gate is not None else ()
         path = _write_manifest(built, artifacts, plan, calibration, folder, options.out_dir)
     return ExportResult(
@@ -135,7 +134,7 @@ def export(
         warnings=(
             *(refusal for one in deployments for refusal in one.warnings),
             *built.warnings,
-            *_processor_warnings(chosen, artifacts),
+            *saturation_warnings(artifacts, chosen),
             *_calibration_warnings(data, calibrates),
             *(_overlap_warnings(data, gate) if gate is not None and needs_int8 else ()),
             *warnings,
@@ -234,35 +233,9 @@ def _quantize_options(options: ExportOptions, targets: Sequence[Target]) -> Quan
         effort=options.effort,
         seed=options.seed,
     )
-    if not any(_may_add_in_pairs(target, options) for target in targets):
+    if not any(may_add_in_pairs(target, options.precision) for target in targets):
         chosen = replace(chosen, pair_sums=False)
     return chosen.without(options.skip_stages)
-
-
-def _may_add_in_pairs(target: Target, options: ExportOptions) -> bool:
-    """Whether the int8 file may meet a processor whose kernels add two products in 16 bits."""
-    if target.format not in _ADDED_IN_PAIRS or target.precision(options.precision) != "int8":
-        return False
-    return not target.is_host or _adds_in_pairs_here()
-
-
-def _saturates_here(options: QuantizeOptions) -> bool:
-    """Whether int8 files for ONNX and OpenVINO answer otherwise on this machine than elsewhere."""
-    return not (options.pair_sums or options.reduce_range) and _adds_in_pairs_here()
-
-
-def _adds_in_pairs_here() -> bool:
-    return saturates_int8(cpu_features(read_cpuinfo()))
-
-
-def _processor_warnings(options: QuantizeOptions, artifacts: Sequence[Artifact]) -> list[str]:
-    saturating = [a for a in artifacts if a.format in _ADDED_IN_PAIRS and a.precision == "int8"]
-    if not saturating or not _saturates_here(options):
-        return []
-    return [
-        "this processor has no VNNI: without the stage pair-sums, int8 files for ONNX and OpenVINO saturate "
-        "on it and on others like it"
-    ]
 
 
 def _round_weights(
@@ -341,7 +314,7 @@ def _verify(
     quantized: QuantizationResult | None,
     data: CalibrationData,
     emitted: Sequence[Emitted],
-    saturates: bool,
+    chosen: QuantizeOptions,
     progress: Progress | None,
 ) -> tuple[list[Artifact], list[str]]:
     """Every file against the fp32 graph on images that did not calibrate, as far as there are any."""
@@ -369,7 +342,11 @@ def _verify(
         if progress is not None:
             progress("verify", done, len(emitted))
     if quantized is not None:
-        exact = [item for item in answers if not saturates or item[0].format not in _ADDED_IN_PAIRS]
+        exact = [
+            (item, logits)
+            for item, logits in answers
+            if not saturates_here(item.format, item.precision, chosen)
+        ]
         check_same_answers(exact, reference, output_steps(quantized.model, answers[0][1]))
     return artifacts, warnings
 

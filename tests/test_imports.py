@@ -29,7 +29,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {"report", "source", "evaluation", "feeding", "operators", "recorded_network", "search", "limits"}
     ),
-    frozenset({"building", "verification", "deployment", "recording"}),
+    frozenset({"building", "verification", "deployment", "recording", "saturation"}),
     frozenset(
         {"gates", "trial", "diagnosis", "calibration_curve", "calibration_source", "benchmarking", "stages"}
     ),

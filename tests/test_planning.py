@@ -11,7 +11,7 @@ import onnx_ir as ir
 import pytest
 
 import edgekit
-from edgekit import pipeline, planning
+from edgekit import pipeline, planning, saturation
 from edgekit.building import build_graph
 from edgekit.cli.main import main
 from edgekit.errors import CheckError, UnknownNameError, UnsupportedError
@@ -221,7 +221,7 @@ def largest_pair(path: Path) -> int:
 def test_no_two_products_pass_16_bits_where_a_processor_may_add_them_so(
     model: str, options: ExportOptions, monkeypatch: pytest.MonkeyPatch, cpuinfo: str
 ) -> None:
-    monkeypatch.setattr(pipeline, "read_cpuinfo", lambda: cpuinfo)
+    monkeypatch.setattr(saturation, "read_cpuinfo", lambda: cpuinfo)
     lacks_vnni = "vnni" not in cpuinfo
     asked: dict[str, tuple[dict[str, object], bool]] = {
         "onnx": ({"target": "onnx"}, True),
