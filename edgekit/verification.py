@@ -69,10 +69,14 @@ def check_same_answers(
     round differently, so classes are a tie whose logits lie within two steps and four times the error of the
     better of two files: a file that was made wrongly is further from the other than that one is from fp32.
     """
-    integer = [(emitted, logits) for emitted, logits in files if emitted.precision == "int8"]
-    for (one, logits), (other, other_logits) in combinations(integer, 2):
-        noise = np.minimum(_noise(logits, reference, steps), _noise(other_logits, reference, steps))
-        ties = (_TIE_STEPS + _TIE_NOISE * noise[:, None]).astype(np.float32) * steps
+    integer = [
+        (emitted, logits, _noise(logits, reference, steps))
+        for emitted, logits in files
+        if emitted.precision == "int8"
+    ]
+    for (one, logits, noise), (other, other_logits, other_noise) in combinations(integer, 2):
+        better = np.minimum(noise, other_noise)[:, None]
+        ties = (_TIE_STEPS + _TIE_NOISE * better).astype(np.float32) * steps
         same = _same_answers(logits, other_logits, ties)
         if same < _SAME_ANSWERS:
             raise CheckError(

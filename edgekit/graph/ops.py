@@ -29,6 +29,7 @@ __all__ = [
     "infer_types",
     "is_fusable",
     "is_quantizer",
+    "is_weighted",
     "kind_of",
     "macs_of",
     "operator_of",
@@ -196,6 +197,7 @@ _FIRST_ONLY = {
 _MOST_ELEMENTS = 2**31 - 1
 
 _FUSABLE = frozenset({"Relu", "Clip"})
+_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
 def operator_of(node: ir.Node) -> Operator:
@@ -227,6 +229,11 @@ def macs_of(node: ir.Node) -> int:
 def is_fusable(node: ir.Node) -> bool:
     """Whether the node is a clamp (ReLU, ReLU6) that runtimes fuse into the layer before it."""
     return node.op_type in _FUSABLE
+
+
+def is_weighted(node: ir.Node) -> bool:
+    """Whether the node sums products of its first input and its second, usually a weight."""
+    return node.op_type in _WEIGHTED
 
 
 def required_opset(graph: ir.Graph) -> int:

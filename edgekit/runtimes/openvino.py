@@ -16,13 +16,15 @@ from edgekit.errors import MissingExtraError, ModelFileError
 from edgekit.runtimes.base import Array, IntegerCoverage, Port, Runner, check_num_threads, readable_file
 from edgekit.runtimes.openvino_telemetry import unreported
 
-__all__ = ["OpenvinoRunner", "available_devices", "import_openvino", "integer_coverage", "load"]
+__all__ = ["CLAMPS", "OpenvinoRunner", "available_devices", "import_openvino", "integer_coverage", "load"]
+
+CLAMPS = frozenset({"Clamp", "Relu"})
+"""Operators that limit what the one before them computed."""
 
 _NEUTRAL = frozenset({"Const", "Input", "Output", "Reorder", "Reshape"})
 _CONVERTING = frozenset({"Convert", "Eltwise", "FakeQuantize", "Math", "Subgraph"})
 _INTEGERS = ("i8", "u8")
 _SUMS = ("Add", "Subtract")
-_CLAMPS = ("Clamp", "Relu")
 _INFO = "edgekit"
 
 
@@ -143,7 +145,7 @@ def _adding(model: Any) -> frozenset[str]:
         if kind in _SUMS and all(source.get_type_name() != "Constant" for source in sources):
             found.add(name)
             terms.update(source.get_friendly_name() for source in sources)
-        elif kind in _CLAMPS and reads in found:
+        elif kind in CLAMPS and reads in found:
             found.add(name)
         elif kind == "FakeQuantize":
             roundings[name] = reads

@@ -10,13 +10,12 @@ import numpy as np
 
 from edgekit.runtimes.base import Array
 from edgekit.runtimes.layers import FloatArray, Grid, LayerReader, Step, Window, layers_of
-from edgekit.runtimes.openvino import import_openvino, load
+from edgekit.runtimes.openvino import CLAMPS, import_openvino, load
 
 __all__ = ["OpenvinoLayerReader", "open_layers"]
 
 _ENDS = frozenset({"Constant", "Parameter", "Result"})
 _MOVES = frozenset({"Convert", "Pad", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
-_CLAMPS = frozenset({"Clamp", "Relu"})
 _WEIGHTED = frozenset({"Convolution", "GroupConvolution", "MatMul"})
 _OPS = {
     "AvgPool": "AveragePool",
@@ -107,7 +106,7 @@ def _step(node: Any, inputs: tuple[str, ...], weights: dict[str, FloatArray]) ->
         return Step("quantize", op, names, inputs, output, grid=_grid(node))
     if op in _MOVES:
         return Step("move", op, names, inputs, output)
-    if op in _CLAMPS or (op in ("Add", "Multiply", "Subtract") and len(inputs) == 1):
+    if op in CLAMPS or (op in ("Add", "Multiply", "Subtract") and len(inputs) == 1):
         return Step("clamp", op, names, inputs, output)
     if output in weights:
         return _weighted_step(node, inputs, weights[output], names)

@@ -85,3 +85,19 @@ def test_a_float_file_is_not_covered(path: Path) -> None:
     coverage = integer_coverage(path)
     assert not coverage.is_complete
     assert coverage.float_ops == {"Convolution": 1}
+
+
+@pytest.mark.parametrize("op", ["add", "multiply"])
+def test_float_sums_are_told_from_other_float_operators(tmp_path: Path, op: str) -> None:
+    image = opset13.parameter([1, 8, 4, 4], np.float32, name="image")
+    one, other = (
+        opset13.max_pool(image, [1, 1], [1, 1], [0, 0], [0, 0], [size, size], auto_pad="same_upper").output(0)
+        for size in (2, 3)
+    )
+    joined = getattr(opset13, op)(one, other)
+    weights = opset13.constant(np.random.default_rng(0).standard_normal((8, 8, 1, 1)).astype(np.float32))
+    result = opset13.convolution(joined, weights, [1, 1], [0, 0], [0, 0], [1, 1])
+    model = openvino.Model([opset13.result(result)], [image], "net")
+    openvino.save_model(model, str(tmp_path / "net.xml"), compress_to_fp16=False)
+    coverage = integer_coverage(tmp_path / "net.xml")
+    assert coverage.float_sums == (op == "add")

@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from edgekit.graph.ops import is_weighted
 from edgekit.graph.values import add_initializer, array_of
 
 __all__ = ["shift_to_uint8"]
 
 _SHIFT = 128
-_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 def shift_to_uint8(model: ir.Model) -> bool:
@@ -38,7 +38,7 @@ def _is_weight(node: ir.Node) -> bool:
     """A constant that a layer multiplies by or adds as its bias: integers stay as they are."""
     if array_of(node.inputs[0]) is None:
         return False
-    return any(use.node.op_type in _WEIGHTED for use in node.outputs[0].uses())
+    return any(is_weighted(use.node) for use in node.outputs[0].uses())
 
 
 def _shift_zero_point(graph: ir.Graph, node: ir.Node, zero: int, shifted: dict[int, ir.Value]) -> None:

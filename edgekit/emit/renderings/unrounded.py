@@ -14,21 +14,20 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edgekit.emit.renderings.io_types import quantize_before
-from edgekit.graph.ops import is_fusable
+from edgekit.graph.ops import is_fusable, is_weighted
 from edgekit.graph.values import shape_of
 
 __all__ = ["free_answers", "free_terms"]
 
-_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _SUMS = frozenset({"Add", "Sub"})
 
 
 def free_terms(model: ir.Model) -> bool:
     """Let additions read what weighted layers and other additions computed, from before its pair."""
     modified = False
-    for node in model.graph:
-        for index, value in enumerate(node.inputs if node.op_type in _SUMS else ()):
-            term = None if value is None else _before_pair(value)
+    for node in [node for node in model.graph if node.op_type in _SUMS]:
+        for index, value in enumerate(node.inputs):
+            term = _before_pair(value)
             if term is not None and _is_sum(term):
                 node.replace_input_with(index, term)
                 modified = True
@@ -43,7 +42,8 @@ def free_answers(model: ir.Model) -> bool:
     """
     outputs = model.graph.outputs
     source = _before_pair(outputs[0]) if len(outputs) == 1 else None
-    if source is None or not _is_made_by(source, _WEIGHTED):
+    layer = None if source is None else source.producer()
+    if source is None or layer is None or not is_weighted(layer):
         return False
     name = outputs[0].name or ""
     outputs[0].name = f"{name}.rounded"
@@ -53,19 +53,15 @@ def free_answers(model: ir.Model) -> bool:
     return True
 
 
-def _before_pair(value: ir.Value) -> ir.Value | None:
+def _before_pair(value: ir.Value | None) -> ir.Value | None:
     """What was quantized and dequantized to become ``value``."""
-    quantize = quantize_before(value.producer())
+    quantize = None if value is None else quantize_before(value.producer())
     return None if quantize is None else quantize.inputs[0]
 
 
 def _is_sum(value: ir.Value) -> bool:
     """Whether it is computed by adding up, before a clamp or without one."""
     node = value.producer()
-    clamped = node.inputs[0] if node is not None and is_fusable(node) else value
-    return clamped is not None and _is_made_by(clamped, _WEIGHTED | _SUMS)
-
-
-def _is_made_by(value: ir.Value, op_types: frozenset[str]) -> bool:
-    node = value.producer()
-    return node is not None and node.op_type in op_types
+    if node is not None and is_fusable(node) and node.inputs[0] is not None:
+        node = node.inputs[0].producer()
+    return node is not None and (is_weighted(node) or node.op_type in _SUMS)

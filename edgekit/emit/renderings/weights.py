@@ -13,11 +13,11 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from edgekit.errors import CheckError
+from edgekit.graph.ops import is_weighted
 from edgekit.graph.values import add_initializer, array_of, set_type, shape_of
 
 __all__ = ["store_half", "store_int8", "store_islands_half", "symmetric_int8"]
 
-_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
 _INT8_LIMIT = 127  # -128 would make the range asymmetric
 _LEAST_LIMIT = 100  # of the largest weight's integer, where rounding chose the scale by output error
@@ -105,7 +105,7 @@ def _weights(model: ir.Model, index: int) -> list[ir.Value]:
     """Float constants at input ``index`` of the layers that have weights, each once."""
     found = {}
     for node in model.graph:
-        value = node.inputs[index] if node.op_type in _WEIGHTED and len(node.inputs) > index else None
+        value = node.inputs[index] if is_weighted(node) and len(node.inputs) > index else None
         array = array_of(value)
         if value is not None and array is not None and array.dtype == np.float32:
             found[value.name] = value
