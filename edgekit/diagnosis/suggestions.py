@@ -2,8 +2,9 @@
 
 Errors of layers add up about as noise does: the energies of what each adds, relative to its output. So a
 layer deserves attention when its own error, of weights and activations together, is more than four times
-the other layers' mean; one that only hands on the errors of others does not. What helps depends on where
-its error comes from:
+the other layers' mean; one that only hands on the errors of others does not. Nor does any where all such
+layers together make less than a fifth of the errors: without them the network would gain less than a
+decibel. What helps depends on where a layer's error comes from:
 
 - numbers beyond the calibrated range make most of it: calibration has not seen them, *more images*;
 - all channels share one weight scale: *a scale for each channel*;
@@ -24,6 +25,7 @@ __all__ = ["Evidence", "Suggestion", "suggest"]
 Remedy = Literal["more_images", "per_channel", "equalize", "keep_float"]
 
 _CONSPICUOUS = 4.0  # times the mean noise of the other layers
+_WORTH = 0.2  # of all noise: a decibel
 _HARMLESS_DB = 40.0  # a layer this exact is not worth a change, whatever the others are
 _MOST = 0.5
 _FEW = 0.1
@@ -64,16 +66,20 @@ class Suggestion:
 
 def suggest(layers: Sequence[Evidence]) -> list[Suggestion | None]:
     """One suggestion, or none, for each layer."""
-    total = sum(layer.own_noise for layer in layers)
-    others = max(sum(layer.own_noise > 0 for layer in layers) - 1, 1)
-    return [
-        _for(layer) if _is_conspicuous(layer.own_noise, (total - layer.own_noise) / others) else None
-        for layer in layers
+    conspicuous = _conspicuous([layer.own_noise for layer in layers])
+    return [_for(layer) if index in conspicuous else None for index, layer in enumerate(layers)]
+
+
+def _conspicuous(noises: Sequence[float]) -> list[int]:
+    """Which layers lose far more than the others, if it is worth a change."""
+    total = sum(noises)
+    others = max(sum(noise > 0 for noise in noises) - 1, 1)
+    found = [
+        index
+        for index, noise in enumerate(noises)
+        if noise > max(_CONSPICUOUS * (total - noise) / others, 10 ** (-_HARMLESS_DB / 10))
     ]
-
-
-def _is_conspicuous(noise: float, mean_of_others: float) -> bool:
-    return noise > max(_CONSPICUOUS * mean_of_others, 10 ** (-_HARMLESS_DB / 10))
+    return found if sum(noises[index] for index in found) > _WORTH * total else []
 
 
 def _for(layer: Evidence) -> Suggestion:

@@ -44,3 +44,11 @@ def test_a_network_without_loss_needs_nothing() -> None:
     exact = [Evidence("a", 1e-9, 1e-9), Evidence("b", 1e-6, 0.0), Evidence("c", None, None)]
     assert suggest(exact) == [None, None, None]
     assert suggest([]) == []
+
+
+def test_a_layer_is_left_alone_where_others_would_hardly_gain_by_it() -> None:
+    """One of many: five times the others' mean, and 7 % of the noise. Four of its kind are 23 %."""
+    many = [Evidence(f"quiet{i}", weight_noise=2e-4, activation_noise=1e-4) for i in range(66)]
+    loud = Evidence("loud", weight_noise=1e-5, activation_noise=1.5e-3)
+    assert suggest([*many, loud]) == [None] * 67
+    assert [one is not None for one in suggest([*many, *[loud] * 4])] == [False] * 66 + [True] * 4
