@@ -23,9 +23,9 @@ import pytest
 from edgekit.devices import runner
 from edgekit.devices.archive import runner_bytes, write_runner
 from edgekit.devices.runner import accelerators, machine, protocol, worker
+from edgekit.devices.runner.allocations import without_allocations
 from edgekit.devices.runner.answers import deviation, outputs_of
 from edgekit.devices.runner.failure import FailureError
-from edgekit.devices.runner.runtimes import without_allocations
 from edgekit.devices.runner.worker import Worker
 from graphs import GraphBuilder
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import platform
-import re
 import sys
 from collections.abc import Callable
 from importlib import metadata
@@ -18,16 +17,12 @@ __all__ = [
     "RUNTIMES",
     "Invoke",
     "Runtime",
-    "arena_bytes",
     "example",
     "import_first",
     "onnx_dtype",
-    "tell_allocations",
     "version_of",
-    "without_allocations",
 ]
 
-_SAYS_ALLOCATIONS = 1  # onnxruntime's severity of information: whenever its arena grows, and little else
 Invoke = Callable[[], Any]  # a float is its milliseconds, where the runtime tells them itself
 Runtime = tuple[str, Any, Callable[[str], Invoke]]  # its name, version, and what loads a file
 
@@ -88,23 +83,6 @@ def _openvino(num_threads: int) -> Runtime:
 
 RUNTIMES: dict[str, Callable[[int], Runtime]] = {".tflite": _tflite, ".onnx": _onnx, ".xml": _openvino}
 PACKAGES = ("ai-edge-litert", "tflite-runtime", "onnxruntime", "openvino", "numpy")
-
-
-def tell_allocations() -> None:
-    """Have onnxruntime, where it is loaded, log whenever its arena grows: for processes whose log is read."""
-    if "onnxruntime" in sys.modules:
-        sys.modules["onnxruntime"].set_default_logger_severity(_SAYS_ALLOCATIONS)
-
-
-def arena_bytes(log: str) -> int | None:
-    """What onnxruntime last said of its arena's size; None where a runtime says nothing of one."""
-    totals = re.findall(r"bfc_arena.*Total allocated bytes: (\d+)", log)
-    return int(totals[-1]) if totals else None
-
-
-def without_allocations(log: str) -> str:
-    """The lines that are not onnxruntime's account of its memory."""
-    return "\n".join(line for line in log.splitlines() if "[I:onnxruntime:" not in line)
 
 
 def onnx_dtype(name: str) -> str:

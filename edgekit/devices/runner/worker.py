@@ -17,17 +17,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from edgekit.devices.runner.accelerators import accelerated
+from edgekit.devices.runner.allocations import arena_bytes, tell_allocations, without_allocations
 from edgekit.devices.runner.answers import deviation, outputs_of
 from edgekit.devices.runner.failure import FailureError, write
 from edgekit.devices.runner.machine import own_memory_bytes, peak_memory_bytes
-from edgekit.devices.runner.runtimes import (
-    RUNTIMES,
-    Invoke,
-    Runtime,
-    arena_bytes,
-    tell_allocations,
-    without_allocations,
-)
+from edgekit.devices.runner.runtimes import RUNTIMES, Invoke, Runtime
 
 __all__ = ["Worker", "take", "work"]
 
