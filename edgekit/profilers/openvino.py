@@ -14,7 +14,8 @@ __all__ = ["profile"]
 
 _EXECUTED = "EXECUTED"
 _MOST_MODELS = 5
-"""So that one moment in which the machine was busy does not count."""
+_LEAST_RUNS = 10
+"""Of each model, where there are several: the mean is right to half a microsecond then."""
 _WEIGHTED = ("Convolution", "GroupConvolution", "FullyConnected", "MatMul")  # as prefixes
 _TRANSPOSED = ("Deconvolution",)
 
@@ -24,9 +25,9 @@ def profile(path: Path, num_threads: int, num_runs: int) -> Profile:
 
     The plugin's counters cannot be set back: each is the mean since the model was compiled, the slow first
     run included. So runs are split among a few compiled models, in each of them the warm-up's part is taken
-    off, and times are medians of the models' means.
+    off, and times are medians of the models' means, for which a moment that was busy counts nothing.
     """
-    num_models = min(_MOST_MODELS, num_runs)
+    num_models = max(1, min(_MOST_MODELS, num_runs // _LEAST_RUNS))
     runs_each = -(-num_runs // num_models)
     times_ms: list[list[float]] = []
     executed: set[str] = set()
